@@ -1,0 +1,8 @@
+/** The face of `stats`: what the other rooms may use, by name. */
+export { bootstrapInterval, medianInterval } from './bootstrap.ts';
+export type { Interval } from './bootstrap.ts';
+export { comparePairs } from './compare.ts';
+export type { PairedComparison, PairedVerdict } from './compare.ts';
+export { seededRandom } from './random.ts';
+export { mean, median, outliers, quantile, sortSamples, standardDeviation } from './samples.ts';
+export type { SortedSamples } from './samples.ts';
