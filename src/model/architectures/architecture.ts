@@ -1,0 +1,48 @@
+import type { GgmlTypeName } from '../ggml-types.ts';
+import type { MetadataValue } from '../gguf/metadata.ts';
+import type { ModelShape } from '../shape.ts';
+
+/** What a tensor is for: decides its type in a mix, how its weights are drawn and which work reads it. */
+export type TensorRole =
+  | 'token-embedding'
+  | 'output'
+  | 'norm'
+  | 'rope-frequencies'
+  | 'attention-q'
+  | 'attention-k'
+  | 'attention-v'
+  | 'attention-output'
+  | 'attention-sinks'
+  | 'feed-forward-gate'
+  | 'feed-forward-up'
+  | 'feed-forward-down'
+  | 'expert-router'
+  | 'expert-gate'
+  | 'expert-up'
+  | 'expert-down'
+  | 'bias';
+
+/** One tensor of an architecture, before a mix gives it a type. */
+export interface TensorTemplate {
+  /** The name after `blk.N.` for a layer's tensor, the whole name for one of the model. */
+  readonly name: string;
+  readonly role: TensorRole;
+  /** ggml order: ne0 is the row. Called with the layer of the full model; 0 for tensors of the model. */
+  readonly dims: (shape: ModelShape, layer: number) => readonly number[];
+  /** Absent: always there. */
+  readonly when?: (shape: ModelShape, layer: number) => boolean;
+}
+
+/** What llama.cpp wants in the file of an architecture. */
+export interface Architecture {
+  /** `general.architecture`. */
+  readonly id: string;
+  readonly modelTensors: readonly TensorTemplate[];
+  readonly layerTensors: readonly TensorTemplate[];
+  /** Metadata beside the keys that all architectures share; keys without the architecture's prefix. */
+  readonly metadata: (shape: ModelShape) => readonly (readonly [key: string, value: MetadataValue])[];
+  /** Experts are published in this type whatever the mix of the file (gpt-oss). */
+  readonly nativeExpertType?: GgmlTypeName;
+  /** llama.cpp calls the model a 70B one, for which its mixes have a rule of their own. */
+  readonly isSeventyB?: (shape: ModelShape) => boolean;
+}

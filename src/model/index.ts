@@ -1,0 +1,2 @@
+/** The face of `model`. */
+export type { ModelShape } from './shape.ts';

@@ -1,0 +1,70 @@
+import type { TensorRole } from '../architectures/architecture.ts';
+import { ofLayer, type ModelShape, type RopeScaling } from '../shape.ts';
+import type { ModelTensor } from '../tensors.ts';
+
+/** How the weights of a tensor are made. */
+export type WeightRecipe =
+  | { readonly kind: 'random'; readonly deviation: number }
+  /** F32 values that the engine computes with as they are. */
+  | { readonly kind: 'values'; readonly values: Float32Array };
+
+/**
+ * How much smaller the matrices that write to the residual stream are than the others. With tenths, even a hundred
+ * layers leave the token's own unit-variance embedding the larger part of the residual, so that different tokens
+ * choose different experts; at 1 all tokens drift to one common vector and the router collapses.
+ */
+const RESIDUAL_SHARE = 0.1;
+/** Biases and attention sinks: present, of no consequence. */
+const BIAS_DEVIATION = 0.02;
+
+type Recipe = (tensor: ModelTensor, shape: ModelShape) => WeightRecipe;
+
+/** Keeps the variance of what it is multiplied with: 1/sqrt(fan-in), the fan-in being the length of a row. */
+const projection: Recipe = (tensor) => random(1 / Math.sqrt(ofLayer(tensor.dims, 0)));
+const residualProjection: Recipe = (tensor) => random(RESIDUAL_SHARE / Math.sqrt(ofLayer(tensor.dims, 0)));
+const bias: Recipe = () => random(BIAS_DEVIATION);
+
+const RECIPES: Record<TensorRole, Recipe> = {
+  'token-embedding': () => random(1),
+  output: projection,
+  norm: (tensor) => ({ kind: 'values', values: new Float32Array(ofLayer(tensor.dims, 0)).fill(1) }),
+  'rope-frequencies': (_, shape) => ({ kind: 'values', values: ropeFactors(shape) }),
+  'attention-q': projection,
+  'attention-k': projection,
+  'attention-v': projection,
+  'attention-output': residualProjection,
+  'attention-sinks': bias,
+  'feed-forward-gate': projection,
+  'feed-forward-up': projection,
+  'feed-forward-down': residualProjection,
+  'expert-router': projection,
+  'expert-gate': projection,
+  'expert-up': projection,
+  'expert-down': residualProjection,
+  bias,
+};
+
+/** How the weights of this tensor are made. */
+export function recipeOf(tensor: ModelTensor, shape: ModelShape): WeightRecipe {
+  return RECIPES[tensor.role](tensor, shape);
+}
+
+function random(deviation: number): WeightRecipe {
+  return { kind: 'random', deviation };
+}
+
+/** Llama 3's factors by which the RoPE frequencies are divided, as published with Llama 3.1. */
+function ropeFactors(shape: ModelShape): Float32Array {
+  const scaling: RopeScaling | null = shape.ropeScaling;
+  const factors = new Float32Array(shape.keyHeadLength / 2).fill(1);
+  if (scaling?.kind !== 'llama3') return factors;
+  const { factor, lowFrequencyFactor, highFrequencyFactor, originalContextLength } = scaling;
+  return factors.map((_, index) => {
+    const waveLength = 2 * Math.PI * shape.ropeBase ** ((2 * index) / shape.keyHeadLength);
+    if (waveLength < originalContextLength / highFrequencyFactor) return 1;
+    if (waveLength > originalContextLength / lowFrequencyFactor) return factor;
+    const smooth =
+      (originalContextLength / waveLength - lowFrequencyFactor) / (highFrequencyFactor - lowFrequencyFactor);
+    return 1 / ((1 - smooth) / factor + smooth);
+  });
+}

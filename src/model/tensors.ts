@@ -1,0 +1,99 @@
+import { bytes, type Bytes } from '../units/index.ts';
+import { elementCount, tensorBytes, type Dimensions, type GgmlTypeName } from './ggml-types.ts';
+import { typeInMix, type MixName, type QuantisedTensor } from './mixes.ts';
+import { architectureOf } from './architectures/registry.ts';
+import type { TensorRole, TensorTemplate } from './architectures/architecture.ts';
+import type { ModelShape } from './shape.ts';
+
+/** A tensor of a model file. */
+export interface ModelTensor {
+  readonly name: string;
+  readonly type: GgmlTypeName;
+  /** ggml order: ne0, the length of a row, first. */
+  readonly dims: Dimensions;
+  /** Without the padding to the file's alignment. */
+  readonly bytes: Bytes;
+  readonly role: TensorRole;
+  /** The layer of the full model that it belongs to; null for tensors of the model as a whole. */
+  readonly layer: number | null;
+}
+
+/**
+ * The tensors of a model file, in file order.
+ * @param layers - indices of layers of the full model: layer j of the file is the full model's `layers[j]`, with the
+ *   types that it has there. Absent: the whole model.
+ * @throws UnsupportedArchitectureError, RangeError when a layer is not one of the model.
+ */
+export function tensorsOf(shape: ModelShape, mix: MixName, layers?: readonly number[]): ModelTensor[] {
+  const architecture = architectureOf(shape.architecture);
+  const chosen = layers ?? allLayers(shape);
+  for (const layer of chosen) {
+    if (!Number.isInteger(layer) || layer < 0 || layer >= shape.layers) {
+      throw new RangeError(`${shape.id} has the layers 0 to ${shape.layers - 1}; ${layer} is not one of them`);
+    }
+  }
+  const typed = (tensor: QuantisedTensor, name: string): ModelTensor => {
+    const type = typeInMix(tensor, mix, shape, architecture);
+    return { ...tensor, name, type, bytes: tensorBytes(type, tensor.dims) };
+  };
+  const ofModel = present(architecture.modelTensors, shape, 0).map(({ name, role, dims }) =>
+    typed({ name, role, dims: dims(shape, 0), layer: null }, name),
+  );
+  const ofLayers = chosen.flatMap((layer, index) =>
+    present(architecture.layerTensors, shape, layer).map(({ name, role, dims }) =>
+      typed({ name: `blk.${layer}.${name}`, role, dims: dims(shape, layer), layer }, `blk.${index}.${name}`),
+    ),
+  );
+  return [...ofModel, ...ofLayers];
+}
+
+/** The layers of the full model, in order. */
+export function allLayers(shape: ModelShape): readonly number[] {
+  return Array.from({ length: shape.layers }, (_, layer) => layer);
+}
+
+function present(templates: readonly TensorTemplate[], shape: ModelShape, layer: number): TensorTemplate[] {
+  return templates.filter((template) => template.when?.(shape, layer) ?? true);
+}
+
+/** Bytes of the weights of a file, as llama-bench reports `model_size`: no header, no padding. */
+export function weightBytes(shape: ModelShape, mix: MixName, layers?: readonly number[]): Bytes {
+  return bytes(tensorsOf(shape, mix, layers).reduce((sum, tensor) => sum + tensor.bytes, 0));
+}
+
+/** The number of weights, as llama-bench reports `model_n_params`: RoPE factors and biases included. */
+export function parameterCount(shape: ModelShape, layers?: readonly number[]): number {
+  return tensorsOf(shape, 'F16', layers).reduce((sum, tensor) => sum + elementCount(tensor.dims), 0);
+}
+
+/** The number of weights that one token is multiplied with. */
+export function activeParameterCount(shape: ModelShape, layers?: readonly number[]): number {
+  return sumActive(shape, tensorsOf(shape, 'F16', layers), (tensor) => elementCount(tensor.dims));
+}
+
+/**
+ * Bytes of weights that one generated token reads: all dense tensors, the share used/count of the experts, the head;
+ * of the embedding table one row, which is left out, unless the table is the head.
+ */
+export function activeWeightBytesPerToken(
+  shape: ModelShape,
+  mix: MixName,
+  layers?: readonly number[],
+): Bytes {
+  return bytes(sumActive(shape, tensorsOf(shape, mix, layers), (tensor) => tensor.bytes));
+}
+
+/** Roles of tensors that hold one slice for each expert. */
+const EXPERT_WEIGHTS: ReadonlySet<TensorRole> = new Set<TensorRole>(['expert-gate', 'expert-up', 'expert-down']);
+
+function sumActive(
+  shape: ModelShape,
+  tensors: readonly ModelTensor[],
+  amount: (tensor: ModelTensor) => number,
+): number {
+  const expertShare = shape.experts === null ? 1 : shape.experts.used / shape.experts.count;
+  return tensors.reduce((sum, tensor) => {
+    if (tensor.role === 'token-embedding' && !shape.tiedEmbeddings) return sum;
+    return sum + amount(tensor) * (EXPERT_WEIGHTS.has(tensor.role) ? expertShare : 1);
+  }, 0);
+}
