@@ -72,7 +72,9 @@ function nearestIds(name: string, records: readonly ModelRecord[]): string[] {
   return records
     .map((record) => ({
       id: record.id,
-      distance: Math.min(...namesOf(record).map((known) => editDistance(known.toLowerCase(), name.toLowerCase()))),
+      distance: Math.min(
+        ...namesOf(record).map((known) => editDistance(known.toLowerCase(), name.toLowerCase())),
+      ),
     }))
     .sort((a, b) => a.distance - b.distance || a.id.localeCompare(b.id))
     .slice(0, NEAREST_SHOWN)
@@ -86,7 +88,7 @@ const MAX_COMPARED_LENGTH = 100;
 function editDistance(a: string, b: string): number {
   const other = b.slice(0, MAX_COMPARED_LENGTH);
   let previous = Array.from({ length: other.length + 1 }, (_, index) => index);
-  for (const [row, letter] of [...a].entries()) {
+  for (const [row, letter] of a.split('').entries()) {
     const current = [row + 1];
     for (let column = 0; column < other.length; column += 1) {
       const replaced = (previous[column] ?? 0) + (letter === other[column] ? 0 : 1);

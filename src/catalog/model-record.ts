@@ -63,7 +63,10 @@ export const modelRecordSchema = z
     kvHeads: perLayer,
     keyHeadLength: width,
     valueHeadLength: width,
-    vocabularySize: z.int().min(1).max(MAX_WIDTH * 4),
+    vocabularySize: z
+      .int()
+      .min(1)
+      .max(MAX_WIDTH * 4),
     contextLength: count,
     rope: z.strictObject({ base: z.number().positive(), scaling: ropeScaling.optional() }),
     normEpsilon: z.number().positive().max(1),

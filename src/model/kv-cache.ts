@@ -27,7 +27,8 @@ export function kvBytesPerToken(
   for (const layer of layers) {
     const heads = ofLayer(shape.kvHeads, layer);
     const perToken =
-      heads * shape.keyHeadLength * bytesPerWeight(typeK) + heads * shape.valueHeadLength * bytesPerWeight(typeV);
+      heads * shape.keyHeadLength * bytesPerWeight(typeK) +
+      heads * shape.valueHeadLength * bytesPerWeight(typeV);
     if (isSlidingWindowLayer(shape, layer)) slidingWindow += perToken;
     else fullAttention += perToken;
   }

@@ -29,7 +29,9 @@ export function tensorsOf(shape: ModelShape, mix: MixName, layers?: readonly num
   const chosen = layers ?? allLayers(shape);
   for (const layer of chosen) {
     if (!Number.isInteger(layer) || layer < 0 || layer >= shape.layers) {
-      throw new RangeError(`${shape.id} has the layers 0 to ${shape.layers - 1}; ${layer} is not one of them`);
+      throw new RangeError(
+        `${shape.id} has the layers 0 to ${shape.layers - 1}; ${layer} is not one of them`,
+      );
     }
   }
   const typed = (tensor: QuantisedTensor, name: string): ModelTensor => {
@@ -84,7 +86,11 @@ export function activeWeightBytesPerToken(
 }
 
 /** Roles of tensors that hold one slice for each expert. */
-const EXPERT_WEIGHTS: ReadonlySet<TensorRole> = new Set<TensorRole>(['expert-gate', 'expert-up', 'expert-down']);
+const EXPERT_WEIGHTS: ReadonlySet<TensorRole> = new Set<TensorRole>([
+  'expert-gate',
+  'expert-up',
+  'expert-down',
+]);
 
 function sumActive(
   shape: ModelShape,

@@ -50,7 +50,9 @@ function refuseSharedNames(records: readonly ModelRecord[]): void {
     for (const name of [record.id, record.repository, ...record.aliases]) {
       const owner = owners.get(name.toLowerCase());
       if (owner !== undefined && owner !== record.id) {
-        throw new CatalogDataError(`'${name}' names both ${owner} and ${record.id} in data/models; keep one.`);
+        throw new CatalogDataError(
+          `'${name}' names both ${owner} and ${record.id} in data/models; keep one.`,
+        );
       }
       owners.set(name.toLowerCase(), record.id);
     }

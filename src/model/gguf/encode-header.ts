@@ -85,7 +85,12 @@ function writeValue(writer: ByteWriter, value: MetadataValue): void {
   }
 }
 
-function writeArray<T>(writer: ByteWriter, type: number, items: readonly T[], write: (item: T) => void): void {
+function writeArray<T>(
+  writer: ByteWriter,
+  type: number,
+  items: readonly T[],
+  write: (item: T) => void,
+): void {
   writer.u32(METADATA_TYPES.array);
   writer.u32(type);
   writer.u64(items.length);

@@ -104,7 +104,7 @@ async function writeContent(
 }
 
 async function writeFully(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let offset = 0; offset < chunk.byteLength; ) {
+  for (let offset = 0; offset < chunk.byteLength;) {
     const { bytesWritten } = await file.write(chunk, offset, chunk.byteLength - offset);
     offset += bytesWritten;
   }
@@ -141,7 +141,7 @@ async function explained(error: unknown, folder: string, target: string, needed:
   if (code === 'ENOENT' || code === 'EACCES' || code === 'EROFS' || code === 'ENOTDIR' || code === 'EISDIR') {
     return new ModelFileError(
       'not-writable',
-      `${target} cannot be written (${String(code)}); choose a folder that exists and that you may write to.`,
+      `${target} cannot be written (${code}); choose a folder that exists and that you may write to.`,
       { cause: error },
     );
   }

@@ -32,7 +32,7 @@ export class BlockPools {
     const random = new RandomBits(seedOfText(`${this.seed}/${name}`));
     // A cut in the first half leaves at least half a pool: every write is a large one.
     const cuts = Math.ceil(poolBlocks / 2);
-    for (let left = length; left > 0; ) {
+    for (let left = length; left > 0;) {
       const start = random.below(cuts) * blockBytes;
       const chunk = pool.subarray(start, Math.min(pool.byteLength, start + left));
       left -= chunk.byteLength;

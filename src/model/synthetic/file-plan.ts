@@ -55,7 +55,10 @@ function metadataOf(shape: ModelShape, mix: MixName, layers: readonly number[]):
     ['general.name', { type: 'string', value: nameOf(shape, mix, layers) }],
     [
       'general.description',
-      { type: 'string', value: 'Random weights in the shape of the model, written by Ridgepoint to measure speed' },
+      {
+        type: 'string',
+        value: 'Random weights in the shape of the model, written by Ridgepoint to measure speed',
+      },
     ],
     ['general.file_type', u32(fileTypeOf(mix))],
     ['general.quantization_version', u32(QUANTISATION_VERSION)],

@@ -1,0 +1,21 @@
+export type GgufErrorCode =
+  | 'missing'
+  | 'directory'
+  | 'unreadable'
+  | 'not-gguf'
+  | 'unsupported-version'
+  | 'unsupported-type'
+  | 'truncated'
+  | 'malformed'
+  | 'limit-exceeded';
+
+/** A GGUF file that cannot be used. The message is one sentence for the user and names the file. */
+export class GgufError extends Error {
+  override readonly name = 'GgufError';
+  readonly code: GgufErrorCode;
+
+  constructor(code: GgufErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,131 @@
+import { fraction, type Fraction } from '../units/index.ts';
+import type { GgmlTypeName } from './ggml-types.ts';
+import type { MixName } from './mixes.ts';
+import { isSlidingWindowLayer, type ModelShape } from './shape.ts';
+import { allLayers, tensorsOf } from './tensors.ts';
+
+/** What makes two layers cost the same. */
+export interface LayerKind {
+  /** Equal for layers of equal kind. */
+  readonly key: string;
+  readonly attention: 'full' | 'sliding-window';
+  readonly feedForward: 'dense' | 'experts';
+  /** The type of each tensor, by its name within the layer. */
+  readonly types: Readonly<Record<string, GgmlTypeName>>;
+}
+
+/** The kind of every layer of the full model, in order. */
+export function layerKinds(shape: ModelShape, mix: MixName): LayerKind[] {
+  const tensorsByLayer = groupBy(tensorsOf(shape, mix), (tensor) => tensor.layer);
+  return allLayers(shape).map((layer) => {
+    const tensors = tensorsByLayer.get(layer) ?? [];
+    const attention = isSlidingWindowLayer(shape, layer) ? 'sliding-window' : 'full';
+    const feedForward = tensors.some((tensor) => tensor.role === 'expert-router') ? 'experts' : 'dense';
+    const types = Object.fromEntries(
+      tensors.map((tensor) => [tensor.name.slice(`blk.${layer}.`.length), tensor.type]),
+    );
+    // Sizes are part of the key: some models change their widths from layer to layer.
+    const sizes = tensors.map((tensor) => `${tensor.type}:${tensor.dims.join('x')}`);
+    return { key: [attention, feedForward, ...sizes].join(' '), attention, feedForward, types };
+  });
+}
+
+/**
+ * Chooses layers of the full model that stand for all of them: the shares of the kinds are as close to those of the
+ * full model as `count` layers allow, spread evenly over its depth. Where the engine decides by the position in the
+ * file which layers have a sliding window, the layer chosen for a position is of the kind that the engine will make it.
+ * @returns for each layer of the file, its index in the full model.
+ * @throws RangeError when count is not between 1 and the number of layers.
+ */
+export function sampleLayers(shape: ModelShape, mix: MixName, count: number): number[] {
+  if (!Number.isInteger(count) || count < 1 || count > shape.layers) {
+    throw new RangeError(`${shape.id} has ${shape.layers} layers; ${count} of them cannot be sampled`);
+  }
+  const kinds = layerKinds(shape, mix);
+  const positions = Array.from({ length: count }, (_, position) => position);
+  const sample: number[] = [];
+  for (const windowed of [false, true]) {
+    const places = positions.filter((position) => isSlidingWindowLayer(shape, position) === windowed);
+    const candidates = allLayers(shape).filter((layer) => isSlidingWindowLayer(shape, layer) === windowed);
+    const chosen = proportionalChoice(candidates, (layer) => kinds[layer]?.key ?? '', places.length);
+    for (const [index, place] of places.entries()) sample[place] = chosen[index] ?? 0;
+  }
+  return sample;
+}
+
+/** Largest remainders: every kind gets its share rounded down, the largest fractions one more. */
+function proportionalChoice(
+  candidates: readonly number[],
+  kindOf: (layer: number) => string,
+  count: number,
+): number[] {
+  const groups = [...groupBy(candidates, kindOf).values()].map((members) => {
+    const quota = (members.length / candidates.length) * count;
+    return { members, seats: Math.floor(quota), remainder: quota - Math.floor(quota) };
+  });
+  let left = count - groups.reduce((sum, group) => sum + group.seats, 0);
+  for (const group of groups.toSorted((a, b) => b.remainder - a.remainder)) {
+    if (left === 0) break;
+    group.seats += 1;
+    left -= 1;
+  }
+  return groups.flatMap(({ members, seats }) => spread(members, seats)).sort((a, b) => a - b);
+}
+
+/** `count` of the members, evenly over their order. */
+function spread(members: readonly number[], count: number): number[] {
+  return Array.from({ length: count }, (_, index) =>
+    Math.floor(((index + 0.5) * members.length) / count),
+  ).map((at) => members[at] ?? 0);
+}
+
+/** `Map.groupBy`, which Node has from release 21 on. */
+function groupBy<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+/** How often a kind occurs in the full model and in a sample. */
+export interface KindShare {
+  readonly kind: LayerKind;
+  readonly fullCount: number;
+  readonly sampleCount: number;
+  readonly fullShare: Fraction;
+  readonly sampleShare: Fraction;
+}
+
+export interface SampleComposition {
+  readonly kinds: readonly KindShare[];
+  /** The largest difference of a kind's two shares; 0: the sample is exactly proportional. */
+  readonly largestDeviation: Fraction;
+}
+
+/** How far a sample is from having every kind of layer in the proportion of the full model. */
+export function sampleComposition(
+  shape: ModelShape,
+  mix: MixName,
+  layers: readonly number[],
+): SampleComposition {
+  const all = layerKinds(shape, mix);
+  const groups = groupBy(allLayers(shape), (layer) => all[layer]?.key ?? '');
+  const kinds: KindShare[] = [];
+  for (const [key, members] of groups) {
+    const kind = all[members[0] ?? 0];
+    if (kind === undefined) continue;
+    const sampleCount = layers.filter((layer) => all[layer]?.key === key).length;
+    kinds.push({
+      kind,
+      fullCount: members.length,
+      sampleCount,
+      fullShare: fraction(members.length / shape.layers),
+      sampleShare: fraction(sampleCount / layers.length),
+    });
+  }
+  const deviations = kinds.map(({ fullShare, sampleShare }) => Math.abs(fullShare - sampleShare));
+  return { kinds, largestDeviation: fraction(Math.max(0, ...deviations)) };
+}
