@@ -1,0 +1,78 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { tinyShape } from '../../test/fixtures/tiny-shapes.ts';
+import { readModelRecords } from '../catalog/host/index.ts';
+import {
+  isSlidingWindowLayer,
+  layerKinds,
+  sampleComposition,
+  sampleLayers,
+  shapeOf,
+  type ModelShape,
+} from './index.ts';
+
+const SHAPES = readModelRecords().map(shapeOf);
+
+function shapeNamed(id: string): ModelShape {
+  const shape = SHAPES.find((each) => each.id === id);
+  if (shape === undefined) throw new Error(`no shape ${id}`);
+  return shape;
+}
+
+describe('layer kinds', () => {
+  it('tell tensor types, windows and experts apart', () => {
+    const dense = layerKinds(shapeNamed('llama-3.1-8b'), 'Q4_K_M');
+    expect(new Set(dense.map((kind) => kind.key)).size).toBe(2);
+    expect(dense[0]).toMatchObject({ attention: 'full', feedForward: 'dense' });
+    expect(dense[0]?.types['ffn_down.weight']).toBe('Q6_K');
+    expect(new Set(layerKinds(shapeNamed('llama-3.1-8b'), 'Q4_0').map((kind) => kind.key)).size).toBe(1);
+    const oss = layerKinds(shapeNamed('gpt-oss-20b'), 'MXFP4');
+    expect(oss.slice(0, 2)).toMatchObject([
+      { attention: 'sliding-window', feedForward: 'experts' },
+      { attention: 'full', feedForward: 'experts' },
+    ]);
+  });
+});
+
+describe('sampling layers', () => {
+  it('is exactly proportional where the count allows it', () => {
+    const shape = shapeNamed('llama-3.1-8b');
+    for (const count of [2, 4, 8, 32]) {
+      const layers = sampleLayers(shape, 'Q4_K_M', count);
+      expect(sampleComposition(shape, 'Q4_K_M', layers).largestDeviation, `${count} layers`).toBe(0);
+    }
+  });
+
+  it('says how far from proportional an odd sample is', () => {
+    const shape = shapeNamed('gpt-oss-20b');
+    const composition = sampleComposition(shape, 'MXFP4', sampleLayers(shape, 'MXFP4', 3));
+    expect(composition.kinds.map((each) => each.sampleCount)).toEqual([2, 1]);
+    expect(composition.largestDeviation).toBeCloseTo(2 / 3 - 1 / 2);
+  });
+
+  it('puts every layer where the engine gives it its own kind of attention', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...SHAPES), fc.nat(), (shape, seed) => {
+        const count = 1 + (seed % shape.layers);
+        const layers = sampleLayers(shape, 'Q4_K_M', count);
+        expect(layers).toHaveLength(count);
+        expect(new Set(layers).size).toBe(count);
+        for (const [position, layer] of layers.entries()) {
+          expect(isSlidingWindowLayer(shape, position)).toBe(isSlidingWindowLayer(shape, layer));
+        }
+        expect(sampleComposition(shape, 'Q4_K_M', layers).largestDeviation).toBeLessThanOrEqual(1 / count);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('of all layers is the model itself', () => {
+    const shape = shapeNamed('qwen3-30b-a3b');
+    expect(sampleLayers(shape, 'Q4_K_M', 48)).toEqual(Array.from({ length: 48 }, (_, layer) => layer));
+  });
+
+  it('refuses counts that the model cannot give', () => {
+    expect(() => sampleLayers(tinyShape('llama'), 'Q4_0', 3)).toThrow(/has 2 layers; 3 of them/);
+    expect(() => sampleLayers(tinyShape('llama'), 'Q4_0', 0)).toThrow(RangeError);
+  });
+});
