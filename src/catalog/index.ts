@@ -1,5 +1,4 @@
-/** The face of `catalog`: schemas of the data files and look-up by name. */
-export { modelFileSchema, modelRecordSchema, sourcesFileSchema } from './model-record.ts';
+/** The face of `catalog`: the records of models and their look-up by name. */
 export type { ModelRecord, SourceRecord } from './model-record.ts';
-export { ModelNameError, findModel, resolveModelName } from './model-name.ts';
+export { ModelNameError, resolveModelName } from './model-name.ts';
 export type { ModelNameErrorCode, ResolvedModelName } from './model-name.ts';

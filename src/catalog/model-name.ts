@@ -56,7 +56,7 @@ export function resolveModelName(
 }
 
 /** The record with this id, alias or repository, in any case; null when there is none. */
-export function findModel(name: string, records: readonly ModelRecord[]): ModelRecord | null {
+function findModel(name: string, records: readonly ModelRecord[]): ModelRecord | null {
   return records.find((record) => namesOf(record).some((known) => sameName(known, name))) ?? null;
 }
 

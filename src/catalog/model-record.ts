@@ -47,7 +47,7 @@ const publishedParameters = z.strictObject({
 });
 
 /** The shape of one published model, every value with its source. */
-export const modelRecordSchema = z
+const modelRecordSchema = z
   .strictObject({
     id: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'an id has lower-case letters, digits, dots and dashes'),
     name: z.string().min(1),
@@ -77,8 +77,6 @@ export const modelRecordSchema = z
         count: z.int().min(1).max(MAX_EXPERTS),
         used: z.int().min(1).max(MAX_EXPERTS),
         feedForwardLength: width,
-        shared: z.strictObject({ count, feedForwardLength: width }).optional(),
-        leadingDenseLayers: z.int().min(0).max(MAX_LAYERS).optional(),
       })
       .optional(),
     biases: z.array(z.enum(['attention-qkv', 'attention-output', 'router', 'experts'])),

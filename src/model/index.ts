@@ -1,11 +1,10 @@
 /** The face of `model`: shapes, tensors and mixes, memory, layer sampling, GGUF headers, synthetic files. */
-export { GGML_TYPES, bytesPerWeight, tensorBytes } from './ggml-types.ts';
-export type { Dimensions, GgmlTypeName } from './ggml-types.ts';
+export { GGML_TYPES } from './ggml-types.ts';
+export type { GgmlTypeName } from './ggml-types.ts';
 export { isSlidingWindowLayer, shapeOf } from './shape.ts';
-export type { ExpertShape, ModelShape } from './shape.ts';
+export type { ModelShape } from './shape.ts';
 export { SYNTHETIC_ARCHITECTURES, UnsupportedArchitectureError } from './architectures/registry.ts';
-export type { TensorRole } from './architectures/architecture.ts';
-export { MIX_NAMES, fileTypeOf, isMixName, mixOfFileType } from './mixes.ts';
+export { MIX_NAMES, isMixName } from './mixes.ts';
 export type { MixName } from './mixes.ts';
 export {
   activeParameterCount,
@@ -19,14 +18,13 @@ export type { ModelTensor } from './tensors.ts';
 export { kvBytesPerToken } from './kv-cache.ts';
 export type { KvBytesPerToken } from './kv-cache.ts';
 export { layerKinds, sampleComposition, sampleLayers } from './layer-sampling.ts';
-export type { KindShare, LayerKind, SampleComposition } from './layer-sampling.ts';
+export type { LayerKind, SampleComposition } from './layer-sampling.ts';
 export { GgufError } from './gguf/gguf-error.ts';
 export type { GgufErrorCode } from './gguf/gguf-error.ts';
 export { parseGgufHeader } from './gguf/parse-header.ts';
-export type { GgufHeader, HeaderProgress, HeaderValue, TensorInfo } from './gguf/parse-header.ts';
+export type { GgufHeader } from './gguf/parse-header.ts';
 export { summariseHeader } from './gguf/summary.ts';
 export type { ModelSummary } from './gguf/summary.ts';
 export { isEngineArchitecture } from './gguf/engine-architectures.ts';
 export { planSyntheticFile } from './synthetic/file-plan.ts';
 export type { SyntheticModel } from './synthetic/file-plan.ts';
-export { GENERATOR_VERSION, shapeHash } from './synthetic/shape-hash.ts';

@@ -117,17 +117,18 @@ export function typeInMix(
   if (architecture.nativeExpertType !== undefined && EXPERT_ROLES.includes(tensor.role)) {
     return architecture.nativeExpertType;
   }
-  const mix: Mix = MIXES[mixName];
-  if (UNQUANTISED.has(mix.base)) return mix.base;
-  return fitToRow(preferredType(tensor, mix, shape, architecture), ofLayer(tensor.dims, 0));
+  const { base } = MIXES[mixName];
+  if (UNQUANTISED.has(base)) return base;
+  return fitToRow(preferredType(tensor, mixName, shape, architecture), ofLayer(tensor.dims, 0));
 }
 
 function preferredType(
   tensor: QuantisedTensor,
-  mix: Mix,
+  mixName: MixName,
   shape: ModelShape,
   architecture: Architecture,
 ): GgmlTypeName {
+  const mix: Mix = MIXES[mixName];
   const isHead = tensor.role === 'output' || (tensor.role === 'token-embedding' && shape.tiedEmbeddings);
   if (isHead) return headType(mix, ofLayer(tensor.dims, 0));
   const { layer } = tensor;
@@ -141,7 +142,7 @@ function preferredType(
     if (type === 'Q4_K' && architecture.isSeventyB?.(shape) === true) return 'Q5_K';
   }
   if (tensor.role === 'attention-k' && ofEight) return 'Q8_0';
-  if (tensor.role === 'attention-output' && ofEight && mix.fileType === MIXES.Q4_K_M.fileType) return 'Q5_K';
+  if (tensor.role === 'attention-output' && ofEight && mixName === 'Q4_K_M') return 'Q5_K';
   return type;
 }
 

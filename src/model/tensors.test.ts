@@ -144,6 +144,14 @@ describe('the tensors of a mix', () => {
     expect(typesOf(shapeNamed('qwen2.5-32b'), 'Q4_K_M').get('blk.8.attn_v.weight')).toBe('Q4_K');
   });
 
+  it('keep more of the attention of a model of exactly eight experts, as llama.cpp does for Mixtral', () => {
+    const eight = tinyShape('qwen3moe', { experts: { count: 8, used: 2, feedForwardLength: 256 } });
+    const types = typesOf(eight, 'Q4_K_M');
+    const attention = ['q', 'k', 'v', 'output'].map((part) => types.get(`blk.1.attn_${part}.weight`));
+    expect(attention).toEqual(['Q4_K', 'Q8_0', 'Q8_0', 'Q5_K']);
+    expect(typesOf(tinyShape('qwen3moe'), 'Q4_K_M').get('blk.1.attn_k.weight')).toBe('Q4_K');
+  });
+
   it('fall back to smaller blocks where a row is no multiple of 256', () => {
     const types = typesOf(shapeNamed('qwen2.5-0.5b'), 'Q4_K_M');
     expect(types.get('blk.10.attn_q.weight')).toBe('Q5_0');
@@ -154,9 +162,9 @@ describe('the tensors of a mix', () => {
   it('keep the experts of gpt-oss in MXFP4 in every mix', () => {
     for (const mix of ['MXFP4', 'Q4_K_M', 'F16'] as const) {
       const types = typesOf(shapeNamed('gpt-oss-20b'), mix);
-      expect(types.get('blk.3.ffn_up_exps.weight'), mix).toBe('MXFP4');
-      expect(types.get('blk.3.ffn_up_exps.bias'), mix).toBe('F32');
-      expect(types.get('blk.3.ffn_gate_inp.weight'), mix).toBe('F32');
+      expect(types.get('blk.3.ffn_up_exps.weight')).toBe('MXFP4');
+      expect(types.get('blk.3.ffn_up_exps.bias')).toBe('F32');
+      expect(types.get('blk.3.ffn_gate_inp.weight')).toBe('F32');
     }
   });
 

@@ -2,13 +2,13 @@ import { ofLayer, type BiasKind, type ModelShape } from '../shape.ts';
 import type { TensorTemplate } from './architecture.ts';
 
 /** Lengths that tensors of many architectures share. */
-export const queryLength = (shape: ModelShape, layer: number): number =>
+const queryLength = (shape: ModelShape, layer: number): number =>
   ofLayer(shape.heads, layer) * shape.keyHeadLength;
-export const keyLength = (shape: ModelShape, layer: number): number =>
+const keyLength = (shape: ModelShape, layer: number): number =>
   ofLayer(shape.kvHeads, layer) * shape.keyHeadLength;
-export const valueLength = (shape: ModelShape, layer: number): number =>
+const valueLength = (shape: ModelShape, layer: number): number =>
   ofLayer(shape.kvHeads, layer) * shape.valueHeadLength;
-export const attentionOutputLength = (shape: ModelShape, layer: number): number =>
+const attentionOutputLength = (shape: ModelShape, layer: number): number =>
   ofLayer(shape.heads, layer) * shape.valueHeadLength;
 
 const embedding = (shape: ModelShape): number => shape.embeddingLength;

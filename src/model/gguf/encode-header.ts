@@ -11,7 +11,7 @@ import {
 } from './metadata.ts';
 
 /** A tensor and where its data lies, counted from the end of the header. */
-export interface PlacedTensor {
+interface PlacedTensor {
   readonly tensor: ModelTensor;
   readonly offset: number;
 }

@@ -4,7 +4,7 @@ import { HeaderCursor, MoreBytesNeeded } from './header-cursor.ts';
 import { DEFAULT_ALIGNMENT, GGUF_MAGIC, METADATA_TYPES, padded } from './metadata.ts';
 
 /** A tensor as a header describes it. */
-export interface TensorInfo {
+interface TensorInfo {
   readonly name: string;
   readonly type: GgmlTypeName;
   readonly dims: readonly number[];
@@ -14,13 +14,13 @@ export interface TensorInfo {
 }
 
 /** An array of a header; long ones (the tokens) are counted and not kept. */
-export interface HeaderArray {
+interface HeaderArray {
   readonly length: number;
   readonly items: readonly HeaderScalar[] | null;
 }
 
-export type HeaderScalar = number | bigint | boolean | string;
-export type HeaderValue = HeaderScalar | HeaderArray;
+type HeaderScalar = number | bigint | boolean | string;
+type HeaderValue = HeaderScalar | HeaderArray;
 
 export interface GgufHeader {
   readonly version: number;
@@ -32,7 +32,7 @@ export interface GgufHeader {
   readonly fileBytes: Bytes;
 }
 
-export type HeaderProgress =
+type HeaderProgress =
   | { readonly complete: true; readonly header: GgufHeader }
   /** The header goes on to this byte at least. */
   | { readonly complete: false; readonly neededBytes: number };

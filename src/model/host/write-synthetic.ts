@@ -76,7 +76,11 @@ async function writeContent(
   { shape, signal, onProgress }: WriteSyntheticOptions,
 ): Promise<void> {
   const totalBytes = bytes(layout.fileBytes);
-  const pools = new BlockPools(hash);
+  const content = layout.tensors.map(({ tensor }) => ({ tensor, recipe: recipeOf(tensor, shape) }));
+  const demands = content.flatMap(({ tensor, recipe }) =>
+    recipe.kind === 'random' ? [{ type: tensor.type, deviation: recipe.deviation, bytes: tensor.bytes }] : [],
+  );
+  const pools = new BlockPools(hash, demands);
   let written = 0;
   let told = 0;
   const write = async (chunk: Uint8Array): Promise<void> => {
@@ -89,8 +93,7 @@ async function writeContent(
     }
   };
   await write(layout.header);
-  for (const { tensor } of layout.tensors) {
-    const recipe = recipeOf(tensor, shape);
+  for (const { tensor, recipe } of content) {
     if (recipe.kind === 'values') {
       await write(littleEndianBytes(recipe.values));
     } else {

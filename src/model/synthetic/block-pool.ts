@@ -7,6 +7,13 @@ const POOL_BYTES = 6 * 2 ** 20;
 /** Pools that are held at once. A file needs one for each (type, deviation), which are eight or nine. */
 const MAX_POOLS = 10;
 
+/** Weights of one distribution that a file needs. */
+export interface RandomDemand {
+  readonly type: GgmlTypeName;
+  readonly deviation: number;
+  readonly bytes: number;
+}
+
 /**
  * Pools of random blocks, one for each type and deviation, from which tensors are cut at random block-aligned places:
  * the writer copies nothing and waits only for the disk. At most MAX_POOLS pools are held (60 MiB); the one that was
@@ -14,11 +21,19 @@ const MAX_POOLS = 10;
  */
 export class BlockPools {
   private readonly pools = new Map<string, Uint8Array>();
+  private readonly demanded = new Map<string, number>();
   private readonly seed: string;
 
-  /** @param seed - decides every byte. */
-  constructor(seed: string) {
+  /**
+   * @param seed - decides every byte.
+   * @param demands - all that the file needs: no pool is larger than what is cut from it.
+   */
+  constructor(seed: string, demands: readonly RandomDemand[]) {
     this.seed = seed;
+    for (const { type, deviation, bytes } of demands) {
+      const key = poolKey(type, deviation);
+      this.demanded.set(key, (this.demanded.get(key) ?? 0) + bytes);
+    }
   }
 
   /**
@@ -41,7 +56,7 @@ export class BlockPools {
   }
 
   private poolOf(type: GgmlTypeName, deviation: number): Uint8Array {
-    const key = `${type}/${deviation}`;
+    const key = poolKey(type, deviation);
     let pool = this.pools.get(key);
     if (pool === undefined) {
       if (this.pools.size >= MAX_POOLS) {
@@ -51,7 +66,8 @@ export class BlockPools {
         }
       }
       const { blockBytes } = GGML_TYPES[type];
-      pool = new Uint8Array(Math.floor(POOL_BYTES / blockBytes) * blockBytes);
+      const size = Math.min(POOL_BYTES, this.demanded.get(key) ?? POOL_BYTES);
+      pool = new Uint8Array(Math.max(1, Math.floor(size / blockBytes)) * blockBytes);
       fillRandomBlocks(type, pool, deviation, new RandomBits(seedOfText(`${this.seed}/${key}`)));
     } else {
       this.pools.delete(key);
@@ -59,4 +75,8 @@ export class BlockPools {
     this.pools.set(key, pool);
     return pool;
   }
+}
+
+function poolKey(type: GgmlTypeName, deviation: number): string {
+  return `${type}/${deviation}`;
 }
