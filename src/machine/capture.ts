@@ -32,7 +32,13 @@ export type Request =
   | (Place & { readonly kind: 'files'; readonly pattern: string; readonly binary?: boolean })
   /** One file of the control group of this process and of every group above it, the outermost first. */
   | (Place & { readonly kind: 'control-group'; readonly controller: string; readonly file: string })
-  | (Place & { readonly kind: 'command'; readonly file: string; readonly args: readonly string[] });
+  /** `name` is the key: it stays when the arguments grow, so that old captures keep their meaning. */
+  | (Place & {
+      readonly kind: 'command';
+      readonly name: string;
+      readonly file: string;
+      readonly args: readonly string[];
+    });
 
 /** The key of a request in `Capture.entries`, which is also the source that facts name. */
 export function keyOf(request: Request): string {
@@ -42,18 +48,11 @@ export function keyOf(request: Request): string {
     case 'files':
       return request.pattern;
     case 'control-group':
-      return `control group ${request.controller}: ${request.file}`;
+      return `control group: ${request.controller === '' ? '' : `${request.controller}/`}${request.file}`;
     case 'command':
-      return commandKey(request.file, request.args);
+    default:
+      return request.name;
   }
-}
-
-/** Longest command line that is shown in full as a source; scripts are cut, because a source is for reading. */
-const MAX_COMMAND_KEY = 100;
-
-function commandKey(file: string, args: readonly string[]): string {
-  const line = [file, ...args].join(' ').replaceAll(/\s+/g, ' ');
-  return line.length <= MAX_COMMAND_KEY ? line : `${line.slice(0, MAX_COMMAND_KEY - 1)}…`;
 }
 
 const NOT_CAPTURED = 'was not read when this capture was made';

@@ -7,7 +7,8 @@ const MAX_TEXT = 4000;
 const MAX_GPUS = 64;
 
 const text = z.string().max(MAX_TEXT);
-const factOf = <T extends z.ZodType>(value: T) =>
+/** The schema of a fact whose value has the given one. */
+export const factSchema = <T extends z.ZodType>(value: T) =>
   z.discriminatedUnion('known', [
     z.object({ known: z.literal(true), value, source: text }),
     z.object({ known: z.literal(false), reason: text, source: text }),
@@ -15,12 +16,12 @@ const factOf = <T extends z.ZodType>(value: T) =>
 
 const count = z.number().int().nonnegative();
 const byteCount = z.number().nonnegative().transform(bytes);
-const textFact = factOf(text);
-const countFact = factOf(count);
-const bytesFact = factOf(byteCount);
-const hertzFact = factOf(z.number().nonnegative().transform(hertz));
-const wattsFact = factOf(z.number().nonnegative().transform(watts));
-const flagFact = factOf(z.boolean());
+const textFact = factSchema(text);
+const countFact = factSchema(count);
+export const bytesFactSchema = factSchema(byteCount);
+const hertzFact = factSchema(z.number().nonnegative().transform(hertz));
+const wattsFact = factSchema(z.number().nonnegative().transform(watts));
+const flagFact = factSchema(z.boolean());
 
 /** Instruction sets that ggml's CPU backend chooses its kernels by. */
 export const CPU_FEATURES = [
@@ -61,12 +62,12 @@ const gpuSchema = z.object({
   driver: textFact,
   driverVersion: textFact,
   /** Memory of its own; on an integrated GPU the carve-out. */
-  memoryTotalBytes: bytesFact,
+  memoryTotalBytes: bytesFactSchema,
   /** The part of its memory that the processor can address: all of it with resizable BAR. */
-  visibleMemoryBytes: bytesFact,
+  visibleMemoryBytes: bytesFactSchema,
   /** System memory that the driver may map for the GPU (GTT). */
-  gttTotalBytes: bytesFact,
-  pcieTransfersPerSecond: factOf(z.number().nonnegative()),
+  gttTotalBytes: bytesFactSchema,
+  pcieTransfersPerSecond: factSchema(z.number().nonnegative()),
   pcieLanes: countFact,
   coreCount: countFact,
   computeCapability: textFact,
@@ -98,8 +99,8 @@ export const engineDeviceSchema = z.object({
   description: text,
   backend: text,
   type: text,
-  memoryTotalBytes: bytesFact,
-  memoryFreeBytes: bytesFact,
+  memoryTotalBytes: bytesFactSchema,
+  memoryFreeBytes: bytesFactSchema,
 });
 export type EngineDevice = z.infer<typeof engineDeviceSchema>;
 
@@ -119,11 +120,11 @@ export const machineFactsSchema = z.object({
     efficiencyCores: countFact,
     /** What llama.cpp takes as its default number of threads. */
     engineDefaultThreads: countFact,
-    features: factOf(z.array(z.enum(CPU_FEATURES))),
+    features: factSchema(z.array(z.enum(CPU_FEATURES))),
     /** Caches of the whole machine, all instances together. */
-    l1dTotalBytes: bytesFact,
-    l2TotalBytes: bytesFact,
-    l3TotalBytes: bytesFact,
+    l1dTotalBytes: bytesFactSchema,
+    l2TotalBytes: bytesFactSchema,
+    l3TotalBytes: bytesFactSchema,
     maxFrequencyHertz: hertzFact,
     governor: textFact,
     energyPreference: textFact,
@@ -132,29 +133,29 @@ export const machineFactsSchema = z.object({
     microcode: textFact,
   }),
   memory: z.object({
-    totalBytes: bytesFact,
-    availableBytes: bytesFact,
-    swapTotalBytes: bytesFact,
-    swapFreeBytes: bytesFact,
-    installedBytes: bytesFact,
+    totalBytes: bytesFactSchema,
+    availableBytes: bytesFactSchema,
+    swapTotalBytes: bytesFactSchema,
+    swapFreeBytes: bytesFactSchema,
+    installedBytes: bytesFactSchema,
     type: textFact,
-    transfersPerSecond: factOf(z.number().nonnegative()),
+    transfersPerSecond: factSchema(z.number().nonnegative()),
     modules: countFact,
     channels: countFact,
     numaNodes: countFact,
   }),
-  gpus: factOf(z.array(gpuSchema).max(MAX_GPUS)),
-  vulkan: z.object({ version: textFact, devices: factOf(z.array(vulkanDeviceSchema).max(MAX_GPUS)) }),
-  engineDevices: factOf(z.array(engineDeviceSchema).max(MAX_GPUS)),
+  gpus: factSchema(z.array(gpuSchema).max(MAX_GPUS)),
+  vulkan: z.object({ version: textFact, devices: factSchema(z.array(vulkanDeviceSchema).max(MAX_GPUS)) }),
+  engineDevices: factSchema(z.array(engineDeviceSchema).max(MAX_GPUS)),
   /** Memory that processor and GPU share. */
   unifiedMemory: z.object({
     unified: flagFact,
-    carveOutBytes: bytesFact,
-    gttLimitBytes: bytesFact,
-    ttmPagesLimitBytes: bytesFact,
-    gttSizeParameterBytes: bytesFact,
-    wiredLimitBytes: bytesFact,
-    gpuUsableBytes: bytesFact,
+    carveOutBytes: bytesFactSchema,
+    gttLimitBytes: bytesFactSchema,
+    ttmPagesLimitBytes: bytesFactSchema,
+    gttSizeParameterBytes: bytesFactSchema,
+    wiredLimitBytes: bytesFactSchema,
+    gpuUsableBytes: bytesFactSchema,
   }),
   drivers: z.object({ amdgpu: textFact, nvidia: textFact, mesa: textFact }),
   firmware: z.object({ vendor: textFact, version: textFact, date: textFact }),
@@ -172,8 +173,8 @@ export const machineFactsSchema = z.object({
     container: textFact,
     allowedLogicalCpus: countFact,
     /** Processors' worth of time that the control group may use. */
-    cpuQuota: factOf(z.union([z.number().positive(), z.literal('unlimited')])),
-    memoryLimitBytes: factOf(z.union([byteCount, z.literal('unlimited')])),
+    cpuQuota: factSchema(z.union([z.number().positive(), z.literal('unlimited')])),
+    memoryLimitBytes: factSchema(z.union([byteCount, z.literal('unlimited')])),
   }),
   tuning: z.object({
     transparentHugePages: textFact,
@@ -182,7 +183,7 @@ export const machineFactsSchema = z.object({
     /** `off`, `passthrough` or `translated`. */
     iommu: textFact,
     kernelParameters: textFact,
-    amdgpuParameters: factOf(z.record(text, text)),
+    amdgpuParameters: factSchema(z.record(text, text)),
     ttmPagePoolSize: textFact,
   }),
   environment: z.record(text, z.string().max(10_000)),

@@ -14,3 +14,5 @@ export { canonicalState, stateDifferences, stateOf } from './state.ts';
 export type { MachineState } from './state.ts';
 export { recommendedThreads } from './threads.ts';
 export type { ThreadRecommendation } from './threads.ts';
+export { summarizeTelemetry, telemetrySchema } from './telemetry.ts';
+export type { CpuTicks, Spread, Telemetry, TelemetryReading, TelemetrySource } from './telemetry.ts';

@@ -10,10 +10,15 @@ import {
 const file = (path: string, filter?: (text: string) => string): Request =>
   filter === undefined ? { kind: 'file', path } : { kind: 'file', path, filter };
 const files = (pattern: string): Request => ({ kind: 'files', pattern });
-const command = (name: string, args: readonly string[], filter?: (text: string) => string): Request =>
+const command = (
+  name: string,
+  file: string,
+  args: readonly string[],
+  filter?: (text: string) => string,
+): Request =>
   filter === undefined
-    ? { kind: 'command', file: name, args }
-    : { kind: 'command', file: name, args, filter };
+    ? { kind: 'command', name, file, args }
+    : { kind: 'command', name, file, args, filter };
 const controlGroup = (controller: string, name: string): Request => ({
   kind: 'control-group',
   controller,
@@ -26,11 +31,12 @@ const DMI = '/sys/class/dmi/id';
 
 /** Read on every platform. */
 export const COMMON = {
-  nvidia: command('nvidia-smi', [
+  nvidia: command('nvidia-smi --query-gpu', 'nvidia-smi', [
     '--query-gpu=index,name,pci.bus_id,pci.device_id,driver_version,vbios_version,memory.total,compute_cap,pcie.link.gen.max,pcie.link.width.max,power.limit,power.default_limit,clocks.max.sm,clocks.max.memory,persistence_mode',
     '--format=csv',
   ]),
   vulkan: command(
+    'vulkaninfo --summary',
     'vulkaninfo',
     ['--summary'],
     linesThat(
@@ -74,6 +80,7 @@ export const LINUX = {
   dmiBiosDate: file(`${DMI}/bios_date`),
   deviceTreeModel: file('/sys/firmware/devicetree/base/model'),
   memoryDevices: command(
+    'udevadm info',
     'udevadm',
     ['info', '-q', 'property', '-p', '/sys/devices/virtual/dmi/id'],
     linesThat(
@@ -103,9 +110,9 @@ export const LINUX = {
   ttmPagesLimit: file('/sys/module/ttm/parameters/pages_limit'),
   ttmPagePool: file('/sys/module/ttm/parameters/page_pool_size'),
   nvidiaModule: file('/sys/module/nvidia/version'),
-  pageSize: command('getconf', ['PAGESIZE']),
+  pageSize: command('getconf PAGESIZE', 'getconf', ['PAGESIZE']),
   platformProfile: file('/sys/firmware/acpi/platform_profile'),
-  powerProfile: command('powerprofilesctl', ['get']),
+  powerProfile: command('powerprofilesctl get', 'powerprofilesctl', ['get']),
   tunedProfile: file('/etc/tuned/active_profile'),
   supplyTypes: files('/sys/class/power_supply/*/type'),
   supplyOnline: files('/sys/class/power_supply/*/online'),
@@ -126,25 +133,18 @@ const SYSTEM_PROFILER_KEYS = new Set([
   'SPHardwareDataType',
   'SPDisplaysDataType',
   'chip_type',
-  'cpu_type',
   'machine_model',
   'machine_name',
-  'number_processors',
-  'physical_memory',
   'boot_rom_version',
-  '_name',
   'sppci_model',
   'sppci_cores',
-  'sppci_bus',
-  'sppci_device_type',
   'spdisplays_vendor',
-  'spdisplays_vram',
-  'spdisplays_mtlgpufamilysupport',
 ]);
 
 /** Where macOS tells about the machine. */
 export const DARWIN = {
   sysctl: command(
+    'sysctl',
     '/usr/sbin/sysctl',
     [
       'hw',
@@ -160,14 +160,20 @@ export const DARWIN = {
     ),
   ),
   systemProfiler: command(
+    'system_profiler',
     '/usr/sbin/system_profiler',
-    ['-json', '-detailLevel', 'mini', 'SPHardwareDataType', 'SPDisplaysDataType'],
+    ['-json', 'SPHardwareDataType', 'SPDisplaysDataType'],
     keepJsonKeys(SYSTEM_PROFILER_KEYS),
   ),
-  softwareVersion: command('/usr/bin/sw_vers', []),
-  vmStat: command('/usr/bin/vm_stat', []),
-  powerSettings: command('/usr/bin/pmset', ['-g'], linesThat(/^\s*(lowpowermode|powermode|highpowermode)\s/)),
-  powerSource: command('/usr/bin/pmset', ['-g', 'batt'], linesThat(/^Now drawing from/)),
+  softwareVersion: command('sw_vers', '/usr/bin/sw_vers', []),
+  vmStat: command('vm_stat', '/usr/bin/vm_stat', []),
+  powerSettings: command(
+    'pmset -g',
+    '/usr/bin/pmset',
+    ['-g'],
+    linesThat(/^\s*(lowpowermode|powermode|highpowermode)\s/),
+  ),
+  powerSource: command('pmset -g batt', '/usr/bin/pmset', ['-g', 'batt'], linesThat(/^Now drawing from/)),
 } as const satisfies Record<string, Request>;
 
 /**
@@ -199,11 +205,12 @@ function keepDevicePaths(text: string): string {
 /** Where Windows tells about the machine. */
 export const WINDOWS = {
   cim: command(
+    'PowerShell Get-CimInstance',
     'powershell.exe',
     ['-NoProfile', '-NonInteractive', '-Command', WINDOWS_SCRIPT.join(';').replace('{;', '{')],
     keepDevicePaths,
   ),
-  powerScheme: command('powercfg.exe', ['/getactivescheme'], (text) =>
+  powerScheme: command('powercfg /getactivescheme', 'powercfg.exe', ['/getactivescheme'], (text) =>
     // The id of a built-in scheme is the same on every machine; the name that follows is localised or the user's.
     (/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i.exec(text)?.[0] ?? '').replaceAll('-', ' '),
   ),

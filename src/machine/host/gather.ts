@@ -50,6 +50,7 @@ async function gather(request: Request): Promise<Entry> {
     case 'control-group':
       return gatherControlGroup(request.controller, request.file);
     case 'command':
+    default:
       return filter(await runCommand(request.file, request.args));
   }
 }

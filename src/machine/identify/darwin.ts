@@ -116,9 +116,7 @@ export function identifyDarwin(capture: Capture): PlatformFacts {
       supply: parsePowerSource(textOf(capture, DARWIN.powerSource)),
     },
     limits: {
-      hypervisor: readFrom(sysctl.flag('kern.hv_vmm_present'), '', (yes) =>
-        yes ? 'of unknown kind' : 'none',
-      ),
+      hypervisor: readFrom(sysctl.flag('kern.hv_vmm_present'), '', (yes) => (yes ? 'unidentified' : 'none')),
       container: known('none found', 'darwin'),
       allowedLogicalCpus: unknown('macOS has no processor affinity', 'darwin'),
       cpuQuota: LINUX_ONLY,

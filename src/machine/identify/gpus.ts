@@ -34,11 +34,11 @@ export function mergeGpus(
     seen.add(`${device.id} ${device.name}`);
     named.push(gpuOfVulkan(device));
   }
-  if (platform.known || nvidia.known || named.length > 0) {
+  if (platform.known || nvidia.known || vulkan.known) {
     const sources = [platform, nvidia, vulkan].filter((fact) => fact.known).map((fact) => fact.source);
     return known(named, sources.join(', '));
   }
-  return firstKnown(platform, nvidia);
+  return firstKnown(platform, nvidia, unknown(vulkan.reason, vulkan.source));
 }
 
 function sameCard(a: Gpu, b: Gpu): boolean {

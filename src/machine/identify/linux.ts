@@ -231,7 +231,7 @@ function hypervisorFrom(virtualized: Fact<boolean>, vendor: Fact<string>): Fact<
   return readFrom(virtualized, '', (yes) => {
     if (!yes) return 'none';
     const name = valueOf(vendor) ?? '';
-    return HYPERVISOR_VENDORS.find(([pattern]) => pattern.test(name))?.[1] ?? 'of unknown kind';
+    return HYPERVISOR_VENDORS.find(([pattern]) => pattern.test(name))?.[1] ?? 'unidentified';
   });
 }
 

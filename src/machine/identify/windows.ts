@@ -17,7 +17,7 @@ const LINUX_ONLY = unknown('is a matter of Linux', 'win32');
 export function identifyWindows(capture: Capture): PlatformFacts {
   const cim = parseCim(textOf(capture, WINDOWS.cim));
   const read = <T>(name: string, pick: (document: CimDocument) => T | null | undefined): Fact<T> =>
-    readFrom(short(cim), name, (document) => pick(document) ?? undefined);
+    readFrom(cim, name, (document) => pick(document) ?? undefined);
   const sumOf = (
     pick: (processor: CimDocument['processor'][number]) => number | null | undefined,
     name: string,
@@ -140,11 +140,6 @@ export function identifyWindows(capture: Capture): PlatformFacts {
       ttmPagePoolSize: LINUX_ONLY,
     },
   };
-}
-
-/** The source of a CIM fact is its class and property; the script itself is in `sources.ts`. */
-function short<T>(fact: Fact<T>): Fact<T> {
-  return { ...fact, source: 'PowerShell Get-CimInstance' };
 }
 
 function sum(values: readonly (number | null | undefined)[]): number | undefined {

@@ -45,6 +45,9 @@ function gpuOf(names: readonly string[], cells: readonly string[]): Gpu {
     readFrom(cell(name), '', (value) => parseDecimal(value.split(' ')[0] ?? ''), 'is not a number');
   const absent = (reason: string, name: string) => unknown(reason, `nvidia-smi: ${name}`);
   const gpuName = cell('name');
+  const integrated = gpuName.known && INTEGRATED_NAMES.test(gpuName.value);
+  // Such a GPU hangs on no PCIe link; nvidia-smi prints generation 1 and one lane for it.
+  const noLink = absent('an integrated GPU has no PCIe link', 'pcie.link');
   return {
     name: gpuName,
     vendor: known('nvidia', 'nvidia-smi'),
@@ -56,19 +59,16 @@ function gpuOf(names: readonly string[], cells: readonly string[]): Gpu {
       return device === undefined || vendor === undefined ? undefined : `${vendor}:${device}`;
     }),
     pciAddress: readFrom(cell('pci.bus_id'), '', pciAddress),
-    integrated: readFrom(gpuName, '', (name) => INTEGRATED_NAMES.test(name)),
+    integrated: readFrom(gpuName, '', () => integrated),
     driver: known('nvidia', 'nvidia-smi'),
     driverVersion: cell('driver_version'),
     memoryTotalBytes: readFrom(number('memory.total'), '', (mebibytes) => bytes(mebibytes * MIB)),
     visibleMemoryBytes: absent('not asked of nvidia-smi, whose query has no column for it', 'BAR1 size'),
     gttTotalBytes: absent('the NVIDIA driver has no such pool', 'GTT'),
-    pcieTransfersPerSecond: readFrom(
-      number('pcie.link.gen.max'),
-      '',
-      pcieTransfers,
-      'is no known generation',
-    ),
-    pcieLanes: number('pcie.link.width.max'),
+    pcieTransfersPerSecond: integrated
+      ? noLink
+      : readFrom(number('pcie.link.gen.max'), '', pcieTransfers, 'is no known generation'),
+    pcieLanes: integrated ? noLink : number('pcie.link.width.max'),
     coreCount: absent('nvidia-smi does not tell it', 'number of cores'),
     computeCapability: cell('compute_cap'),
     maxClockHertz: readFrom(number('clocks.max.sm'), '', (megahertz) => hertz(megahertz * 1e6)),

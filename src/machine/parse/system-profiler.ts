@@ -3,12 +3,9 @@ import { readFrom, type Fact } from '../fact.ts';
 import { parseCount } from './lists.ts';
 
 const displaySchema = z.object({
-  _name: z.string().optional(),
   sppci_model: z.string().optional(),
   sppci_cores: z.string().optional(),
   spdisplays_vendor: z.string().optional(),
-  spdisplays_vram: z.string().optional(),
-  sppci_bus: z.string().optional(),
 });
 
 const profileSchema = z.object({
@@ -63,7 +60,7 @@ export function parseSystemProfiler(output: Fact<string>): SystemProfile {
     ),
     gpus: readFrom(profile, 'SPDisplaysDataType', (document) =>
       document.SPDisplaysDataType?.map((display) => ({
-        name: display.sppci_model ?? display._name,
+        name: display.sppci_model,
         vendor: vendorOf(display.spdisplays_vendor ?? ''),
         coreCount: parseCount(display.sppci_cores ?? ''),
       })),
