@@ -1,0 +1,19 @@
+/** The face of `engine`: what it means to run a model, and the ways in which that can fail. */
+export { CACHE_TYPES, isCacheType } from './cache-types.ts';
+export type { CacheType } from './cache-types.ts';
+export type {
+  BenchTest,
+  Engine,
+  EngineBuffer,
+  EngineDescription,
+  EngineDevice,
+  EngineLimits,
+  FlashAttention,
+  LoadedModel,
+  LoadedModelInfo,
+  ModelSettings,
+  Ruler,
+  RunRequest,
+} from './engine.ts';
+export { EngineFailure, FAILURE_KINDS, classifyEnd } from './failure.ts';
+export type { FailureKind, ProcessEnd } from './failure.ts';
