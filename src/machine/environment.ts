@@ -8,7 +8,7 @@ interface VariableRule {
  * The variables that are kept. Read from the sources of llama.cpp, Mesa, the Vulkan loader, ROCm, CUDA and the OpenMP
  * runtimes: each of these changes which device runs, which kernels run, or with how many threads.
  */
-export const VARIABLE_RULES: readonly VariableRule[] = [
+const VARIABLE_RULES: readonly VariableRule[] = [
   { pattern: /^GGML_/, reason: 'switches of the ggml backends (kernels, fusion, memory, device choice)' },
   { pattern: /^LLAMA_(?!ARG_|API_|CACHE$)/, reason: 'switches of libllama (graph reuse, debugging)' },
   { pattern: /^(CUDA|HIP|ROCR|GPU)_VISIBLE_DEVICES$|^GPU_DEVICE_ORDINAL$/, reason: 'which GPUs are seen' },

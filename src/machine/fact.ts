@@ -23,7 +23,7 @@ export function valueOf<T>(fact: Fact<T>): T | undefined {
 }
 
 /** The source with the field that was looked at: `/proc/meminfo: MemTotal`. */
-export function field(source: string, name: string): string {
+function field(source: string, name: string): string {
   return `${source}: ${name}`;
 }
 

@@ -24,7 +24,7 @@ const wattsFact = factSchema(z.number().nonnegative().transform(watts));
 const flagFact = factSchema(z.boolean());
 
 /** Instruction sets that ggml's CPU backend chooses its kernels by. */
-export const CPU_FEATURES = [
+const CPU_FEATURES = [
   'sse4_2',
   'avx',
   'avx2',
@@ -94,7 +94,7 @@ const vulkanDeviceSchema = z.object({
 export type VulkanDevice = z.infer<typeof vulkanDeviceSchema>;
 
 /** A device as the engine itself lists it; the caller asks the engine. */
-export const engineDeviceSchema = z.object({
+const engineDeviceSchema = z.object({
   name: text,
   description: text,
   backend: text,
@@ -109,7 +109,8 @@ export const machineFactsSchema = z.object({
   schemaVersion: z.literal(1),
   kind: z.literal('ridgepoint-machine'),
   system: z.object({ vendor: textFact, product: textFact, platform: text, architecture: text }),
-  os: z.object({ name: textFact, kernel: textFact }),
+  /** `translated`: x86 code runs through Rosetta 2. */
+  os: z.object({ name: textFact, kernel: textFact, translated: flagFact }),
   cpu: z.object({
     model: textFact,
     vendor: textFact,

@@ -222,7 +222,7 @@ export function requestsFor(platform: string): readonly Request[] {
     case 'linux':
       return Object.values(LINUX);
     case 'darwin':
-      return [...Object.values(DARWIN), COMMON.vulkan];
+      return [...Object.values(DARWIN), ...Object.values(COMMON)];
     case 'win32':
       return [...Object.values(WINDOWS), ...Object.values(COMMON)];
     default:

@@ -20,6 +20,7 @@ export function stateOf(facts: MachineFacts, extra: Readonly<Record<string, stri
   const state: Record<string, string> = {
     'operating system': textOf(facts.os.name),
     kernel: textOf(facts.os.kernel),
+    translated: textOf(facts.os.translated),
     'kernel parameters': textOf(facts.tuning.kernelParameters),
     'amdgpu driver': textOf(facts.drivers.amdgpu),
     'nvidia driver': textOf(facts.drivers.nvidia),

@@ -40,7 +40,7 @@ export interface TelemetrySource {
 
 const spreadSchema = z.object({ low: z.number(), mean: z.number(), high: z.number() });
 /** Lowest, mean and highest reading, in the unit that the key of the record names. */
-export type Spread = z.infer<typeof spreadSchema>;
+type Spread = z.infer<typeof spreadSchema>;
 
 /** How the machine fared during a timed window. */
 export const telemetrySchema = z.object({

@@ -10,7 +10,7 @@ import type { CpuTicks, TelemetryReading } from '../telemetry.ts';
 const RAPL = '/sys/class/powercap/intel-rapl:0';
 const HWMON = '/sys/class/hwmon';
 const POLICIES = '/sys/devices/system/cpu/cpufreq';
-const CPU_THROTTLE = '/sys/devices/system/cpu/cpu0/thermal_throttle/packageCountthrottle_count';
+const CPU_THROTTLE = '/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count';
 /** Drivers of the temperature sensors within AMD and Intel processors. */
 const CPU_SENSORS = new Set(['k10temp', 'zenpower', 'coretemp']);
 /** Reading the clock of a CPU interrupts it, so only some are asked, and not at each reading. */
@@ -33,7 +33,11 @@ export function linuxTelemetry(pid: number): () => TelemetryReading {
   const readClock = sparse(cpuClock);
   return () => {
     const power = gpu('power1_average', 1e-6);
-    const resident = readFrom(readText(`/proc/${pid}/status`), 'VmRSS, VmHWM', parseResident);
+    const resident = readFrom(
+      readText(`/proc/${pid}/status`, '/proc/<pid>/status'),
+      'VmRSS, VmHWM',
+      parseResident,
+    );
     return {
       atSeconds: seconds(performance.now() / 1e3),
       cpuEnergyJoules: energy(),
@@ -49,7 +53,7 @@ export function linuxTelemetry(pid: number): () => TelemetryReading {
       residentBytes: readFrom(resident, '', ({ now }) => now),
       peakResidentBytes: readFrom(resident, '', ({ peak }) => peak),
       majorFaults: readFrom(
-        readText(`/proc/${pid}/stat`),
+        readText(`/proc/${pid}/stat`, '/proc/<pid>/stat'),
         'majflt',
         (text) => parseProcessStat(text)?.majorFaults,
       ),
@@ -58,13 +62,14 @@ export function linuxTelemetry(pid: number): () => TelemetryReading {
   };
 }
 
-function readText(path: string): Fact<string> {
+/** `source` stands for the path where that holds the number of a process, which says nothing in a record. */
+function readText(path: string, source = path): Fact<string> {
   try {
-    return known(readFileSync(path, 'utf8'), path);
+    return known(readFileSync(path, 'utf8'), source);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-    if (code === 'ENOENT' || code === 'ESRCH') return unknown('does not exist', path);
-    return unknown(code === 'EACCES' ? 'permission denied' : `could not be read (${code})`, path);
+    if (code === 'ENOENT' || code === 'ESRCH') return unknown('does not exist', source);
+    return unknown(code === 'EACCES' ? 'permission denied' : `could not be read (${code})`, source);
   }
 }
 
@@ -164,7 +169,7 @@ function throttleCounters(gpuSensor: string | undefined): Fact<Readonly<Record<s
 function cpuTicks(pid: number): Fact<CpuTicks> {
   const own = processTreeTicks(pid, 0);
   if (!own.known) return own;
-  return readFrom(readText('/proc/stat'), `cpu, and /proc/${pid}/stat`, (text) => {
+  return readFrom(readText('/proc/stat'), 'cpu, and /proc/<pid>/stat', (text) => {
     const system = parseSystemTicks(text);
     return system === undefined ? undefined : { process: own.value, ...system };
   });
@@ -172,7 +177,11 @@ function cpuTicks(pid: number): Fact<CpuTicks> {
 
 /** Children are those of the main thread, which is the one that llama.cpp's programs start others from, if any. */
 function processTreeTicks(pid: number, generation: number): Fact<number> {
-  const own = readFrom(readText(`/proc/${pid}/stat`), 'utime, stime', (text) => parseProcessStat(text)?.cpu);
+  const own = readFrom(
+    readText(`/proc/${pid}/stat`, '/proc/<pid>/stat'),
+    'utime, stime',
+    (text) => parseProcessStat(text)?.cpu,
+  );
   if (!own.known) return own;
   const children = valueOrEmpty(readText(`/proc/${pid}/task/${pid}/children`)).trim();
   let ticks = own.value;

@@ -1,7 +1,7 @@
 import { platform } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { seconds } from '../../units/index.ts';
-import { unknown } from '../fact.ts';
+import { firstKnown, unknown } from '../fact.ts';
 import {
   summarizeTelemetry,
   type Telemetry,
@@ -55,14 +55,10 @@ function hostTelemetry(pid: number): TelemetrySource {
       const gpu = nvidia.latest();
       return {
         ...reading,
-        gpuPowerWatts: reading.gpuPowerWatts.known ? reading.gpuPowerWatts : gpu.powerWatts,
-        gpuClockHertz: reading.gpuClockHertz.known ? reading.gpuClockHertz : gpu.clockHertz,
-        gpuTemperatureCelsius: reading.gpuTemperatureCelsius.known
-          ? reading.gpuTemperatureCelsius
-          : gpu.temperatureCelsius,
-        gpuMemoryUsedBytes: reading.gpuMemoryUsedBytes.known
-          ? reading.gpuMemoryUsedBytes
-          : gpu.memoryUsedBytes,
+        gpuPowerWatts: firstKnown(reading.gpuPowerWatts, gpu.powerWatts),
+        gpuClockHertz: firstKnown(reading.gpuClockHertz, gpu.clockHertz),
+        gpuTemperatureCelsius: firstKnown(reading.gpuTemperatureCelsius, gpu.temperatureCelsius),
+        gpuMemoryUsedBytes: firstKnown(reading.gpuMemoryUsedBytes, gpu.memoryUsedBytes),
       };
     },
     close: () => nvidia.close(),

@@ -38,6 +38,7 @@ export function identifyDarwin(capture: Capture): PlatformFacts {
         return parts.includes(undefined) ? undefined : `${parts[0]} ${parts[1]} (${parts[2]})`;
       }),
       kernel: readFrom(sysctl.text('kern.osrelease'), '', (release) => `Darwin ${release}`),
+      translated: sysctl.flag('sysctl.proc_translated'),
     },
     cpu: {
       model: sysctl.text('machdep.cpu.brand_string'),
@@ -117,7 +118,7 @@ export function identifyDarwin(capture: Capture): PlatformFacts {
     },
     limits: {
       hypervisor: readFrom(sysctl.flag('kern.hv_vmm_present'), '', (yes) => (yes ? 'unidentified' : 'none')),
-      container: known('none found', 'darwin'),
+      container: absent('whether this is a container'),
       allowedLogicalCpus: unknown('macOS has no processor affinity', 'darwin'),
       cpuQuota: LINUX_ONLY,
       memoryLimitBytes: LINUX_ONLY,
@@ -127,12 +128,7 @@ export function identifyDarwin(capture: Capture): PlatformFacts {
       numaBalancing: LINUX_ONLY,
       swappiness: LINUX_ONLY,
       iommu: LINUX_ONLY,
-      kernelParameters: readFrom(
-        sysctl.flag('sysctl.proc_translated'),
-        '',
-        (yes) => (yes ? 'runs translated by Rosetta 2' : undefined),
-        'is not translated by Rosetta 2',
-      ),
+      kernelParameters: LINUX_ONLY,
       amdgpuParameters: LINUX_ONLY,
       ttmPagePoolSize: LINUX_ONLY,
     },

@@ -38,6 +38,7 @@ export function identifyLinux(capture: Capture): PlatformFacts {
         parsePairs(text, '=').get('PRETTY_NAME')?.replaceAll('"', ''),
       ),
       kernel: lineOf(capture, LINUX.kernelRelease),
+      translated: unknown('Rosetta is a matter of macOS', 'linux'),
     },
     cpu: cpuFacts(capture, cpuinfo),
     memory: {

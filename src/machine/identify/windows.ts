@@ -31,6 +31,7 @@ export function identifyWindows(capture: Capture): PlatformFacts {
     os: {
       name: read('Win32_OperatingSystem.Caption', ({ system }) => system?.Caption?.trim()),
       kernel: read('Win32_OperatingSystem.Version', ({ system }) => system?.Version),
+      translated: unknown('Rosetta is a matter of macOS', 'win32'),
     },
     cpu: {
       model: read('Win32_Processor.Name', ({ processor }) => processor[0]?.Name?.trim()),

@@ -22,7 +22,7 @@ const profileSchema = z.object({
   SPDisplaysDataType: z.array(displaySchema).optional(),
 });
 
-export interface ProfiledGpu {
+interface ProfiledGpu {
   readonly name: string | undefined;
   readonly vendor: 'apple' | 'amd' | 'intel' | 'nvidia' | undefined;
   readonly coreCount: number | undefined;
