@@ -9,6 +9,7 @@ import { unknown, valueOf } from '../fact.ts';
 import { identify } from '../identify.ts';
 import type { TelemetryReading } from '../telemetry.ts';
 import { gatherMachine } from './gather.ts';
+import { hashState } from './state-hash.ts';
 import { startTelemetry } from './telemetry.ts';
 
 /** Commands may take their whole time-out on a busy machine. */
@@ -30,6 +31,14 @@ describe('gathering this machine', () => {
       expect(JSON.stringify(capture)).not.toContain(name);
     },
   );
+});
+
+describe('the hash of a state', () => {
+  it('has 16 hexadecimal digits and does not depend on the order of the entries', () => {
+    expect(hashState({ kernel: '6.8.0', boost: 'true' })).toMatch(/^[0-9a-f]{16}$/);
+    expect(hashState({ kernel: '6.8.0', boost: 'true' })).toBe(hashState({ boost: 'true', kernel: '6.8.0' }));
+    expect(hashState({ kernel: '6.8.0' })).not.toBe(hashState({ kernel: '6.11.0' }));
+  });
 });
 
 describe('telemetry', () => {
