@@ -22,17 +22,43 @@ export function bootstrapInterval(
   statistic: (resampled: readonly SortedSamples[]) => number,
   confidence: number,
 ): Interval {
-  const random = seededRandom(SEED);
-  const draws: number[] = [];
-  for (let round = 0; round < RESAMPLES; round += 1) {
-    draws.push(
+  return percentileInterval(
+    (random) =>
       statistic(
         groups.map((group) =>
           sortSamples(group.map(() => group[Math.floor(random() * group.length)] ?? Number.NaN)),
         ),
       ),
+    confidence,
+  );
+}
+
+/**
+ * Percentile bootstrap of a statistic of groups whose samples belong together by index, such as runs interleaved in
+ * time: the same indices are drawn for every group, so that what the samples of one index share stays shared.
+ * @throws RangeError when the groups are not of one length.
+ */
+export function pairedBootstrapInterval(
+  groups: readonly (readonly number[])[],
+  statistic: (resampled: readonly SortedSamples[]) => number,
+  confidence: number,
+): Interval {
+  const length = groups[0]?.length ?? 0;
+  if (groups.some((group) => group.length !== length)) {
+    throw new RangeError(
+      'samples can be resampled in pairs only when every group has the same number of them',
     );
   }
+  return percentileInterval((random) => {
+    const indices = Array.from({ length }, () => Math.floor(random() * length));
+    return statistic(groups.map((group) => sortSamples(indices.map((index) => group[index] ?? Number.NaN))));
+  }, confidence);
+}
+
+function percentileInterval(draw: (random: () => number) => number, confidence: number): Interval {
+  const random = seededRandom(SEED);
+  const draws: number[] = [];
+  for (let round = 0; round < RESAMPLES; round += 1) draws.push(draw(random));
   const sorted = sortSamples(draws);
   const tail = (1 - confidence) / 2;
   return { low: quantile(sorted, tail), high: quantile(sorted, 1 - tail), confidence };

@@ -1,5 +1,5 @@
 /** The face of `stats`: what the other rooms may use, by name. */
-export { bootstrapInterval, medianInterval } from './bootstrap.ts';
+export { bootstrapInterval, medianInterval, pairedBootstrapInterval } from './bootstrap.ts';
 export type { Interval } from './bootstrap.ts';
 export { comparePairs } from './compare.ts';
 export type { PairedComparison, PairedVerdict } from './compare.ts';
