@@ -79,8 +79,12 @@ const LOG_RULES: readonly LogRule[] = [
     remedy: 'change the setting that the engine names',
   },
   {
-    pattern:
-      /error loading model[^\n]*|failed to load model[^\n]*|invalid magic[^\n]*|tensor '[^']*' data is not within[^\n]*|missing tensor[^\n]*/i,
+    pattern: /error loading model[^\n]*|gguf_init_from_\S+: failed[^\n]*|invalid magic[^\n]*/i,
+    kind: 'load-failed',
+    remedy: 'check the file, or write it again',
+  },
+  {
+    pattern: /failed to load model[^\n]*/i,
     kind: 'load-failed',
     remedy: 'check the file, or write it again',
   },

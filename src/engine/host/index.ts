@@ -1,0 +1,5 @@
+/** The host face of `engine`: the engines themselves. */
+export { openEmbeddedEngine } from './embedded.ts';
+export type { EmbeddedEngine, EmbeddedModel, EmbeddedOptions } from './embedded.ts';
+export { embeddedVariants } from './embedded-packages.ts';
+export type { EmbeddedBuild, EmbeddedVariant } from './embedded-packages.ts';

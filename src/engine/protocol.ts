@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import { bytes, nanoseconds } from '../units/index.ts';
+import { CACHE_TYPES, isCacheType } from './cache-types.ts';
+
+/**
+ * What a worker and its parent say to each other: JSON, one message a line. Requests go to the worker's standard
+ * input, answers come on its file descriptor 3, so that nothing a native library prints can get in between.
+ */
+
+const count = z.number().int().nonnegative();
+const cacheType = z.string().refine(isCacheType, `one of ${Object.keys(CACHE_TYPES).join(', ')}`);
+
+const modelSettingsSchema = z.object({
+  modelPath: z.string(),
+  contextTokens: count,
+  batchTokens: count,
+  ubatchTokens: count,
+  threads: count,
+  gpuLayers: z.number().int(),
+  cpuMoeLayers: count,
+  cacheTypeK: cacheType,
+  cacheTypeV: cacheType,
+  flashAttention: z.enum(['on', 'off', 'auto']),
+});
+
+export const requestSchema = z.discriminatedUnion('method', [
+  z.object({ method: z.literal('describe'), id: count }),
+  z.object({ method: z.literal('load'), id: count, settings: modelSettingsSchema }),
+  z.object({
+    method: z.literal('run'),
+    id: count,
+    test: z.object({ promptTokens: count, generatedTokens: count, depthTokens: count }),
+  }),
+  z.object({
+    method: z.literal('multiply'),
+    id: count,
+    type: z.string(),
+    rows: count,
+    columns: count,
+    batch: count,
+    threads: count,
+    milliseconds: count,
+  }),
+  z.object({ method: z.literal('countExperts'), id: count, tokens: count, singly: z.boolean() }),
+]);
+export type WorkerRequest = z.infer<typeof requestSchema>;
+
+const deviceSchema = z.object({
+  name: z.string(),
+  description: z.string(),
+  kind: z.enum(['cpu', 'gpu', 'integrated-gpu', 'accelerator', 'unknown']),
+  totalBytes: z.number().transform(bytes).nullable(),
+  freeBytes: z.number().transform(bytes).nullable(),
+});
+
+/** The answer to each method. */
+export const answerSchemas = {
+  describe: z.object({
+    version: z.string(),
+    buildCommit: z.string(),
+    buildNumber: z.number().int(),
+    backends: z.string(),
+    cpuInfo: z.string(),
+    gpuInfo: z.string(),
+    devices: z.array(deviceSchema),
+    ruler: z.object({
+      timerResolutionNanoseconds: z.number().transform(nanoseconds),
+      callOverheadNanoseconds: z.number().transform(nanoseconds),
+    }),
+  }),
+  load: z.object({
+    description: z.string(),
+    sizeBytes: z.number().transform(bytes),
+    parameters: z.number(),
+  }),
+  run: z.object({ nanoseconds: z.number().positive().transform(nanoseconds) }),
+  multiply: z.object({ samplesNanoseconds: z.array(z.number().positive().transform(nanoseconds)) }),
+  countExperts: z.object({
+    /** Distinct experts that the tokens were routed to, for each layer. */
+    distinctExperts: z.array(count),
+    logitsFinite: z.boolean(),
+  }),
+} as const;
+
+export type WorkerAnswer<Method extends keyof typeof answerSchemas> = z.infer<(typeof answerSchemas)[Method]>;
+
+/** Every line that a worker writes: an answer, or a refusal that leaves the worker alive. */
+export const replySchema = z.union([
+  z.object({ id: count, answer: z.unknown() }),
+  z.object({ id: count, refusal: z.object({ message: z.string() }) }),
+]);
