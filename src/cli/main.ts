@@ -1,1 +1,89 @@
-export {};
+#!/usr/bin/env node
+import { Command, CommanderError, Option } from 'commander';
+import { readFileSync } from 'node:fs';
+import { findCommand } from './command-line.ts';
+import { COMMANDS, type Enter } from './commands.ts';
+import type { ColorChoice } from './context.ts';
+import { explain, Interruption, UsageError, type ExitCode } from './exit.ts';
+
+/** Parses, runs and answers with an exit code. Modules of a command are loaded only when it is the one that runs. */
+async function main(argv: readonly string[]): Promise<ExitCode> {
+  endQuietlyWithoutReader();
+  let exitCode: ExitCode = 0;
+  let signal: AbortSignal | null = null;
+  const program = createProgram();
+  const enter: Enter = async (run) => {
+    const { createContext } = await import('./context.ts');
+    const context = createContext(program.opts<{ color: ColorChoice }>().color);
+    signal = context.signal;
+    exitCode = await run(context);
+  };
+  try {
+    const line = findCommand(argv);
+    for (const { name, summary, example, load } of COMMANDS) {
+      const command = program
+        .command(name)
+        .summary(summary)
+        .description(`${capitalised(summary)}.`)
+        .addHelpText('after', `\nExample:\n  ${example}`);
+      if (name === line.command || line.command === 'completion') (await load())(command, enter);
+    }
+    await program.parseAsync(await translated(line.argv, line.command), { from: 'user' });
+    return interruption(signal)?.exitCode ?? exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const stopped = error instanceof Interruption ? error : interruption(signal);
+    if (stopped !== null) return stopped.exitCode;
+    process.stderr.write(`${explain(error, debugging())}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+function createProgram(): Command {
+  return new Command('ridgepoint')
+    .description('Measures what a machine can do for large language models, with the real llama.cpp.')
+    .version(packageVersion())
+    .addOption(
+      // The same words as COLOR_CHOICES; the module that owns them is not loaded for --help.
+      new Option('--color <when>', 'when to colour: NO_COLOR turns auto off')
+        .choices(['auto', 'always', 'never'] satisfies ColorChoice[])
+        .default('auto'),
+    )
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', '\nExample:\n  ridgepoint check --quick\n\nridgepoint alone is ridgepoint check.')
+    .exitOverride()
+    .showHelpAfterError('(--help shows what there is)');
+}
+
+function packageVersion(): string {
+  // src/ and dist/ lie equally deep below the package.
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const { version } = JSON.parse(text) as { readonly version: string };
+  return version;
+}
+
+async function translated(argv: readonly string[], command: string | null): Promise<readonly string[]> {
+  if (command !== 'bench') return argv;
+  const { translateLlamaBenchFlags } = await import('./llama-bench-flags.ts');
+  return translateLlamaBenchFlags(argv);
+}
+
+/** A reader that has read enough, such as `head`, is no error of ours. */
+function endQuietlyWithoutReader(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(0);
+      throw error;
+    });
+  }
+}
+
+function interruption(signal: AbortSignal | null): Interruption | null {
+  const reason: unknown = signal?.reason;
+  return reason instanceof Interruption ? reason : null;
+}
+
+const debugging = (): boolean => (process.env['RIDGEPOINT_DEBUG'] ?? '') !== '';
+const capitalised = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,66 @@
+import type { Command } from 'commander';
+import type { CliContext } from './context.ts';
+import type { ExitCode } from './exit.ts';
+
+/** Runs the body of a command: gives it the context, and keeps its exit code. */
+export type Enter = (run: (context: CliContext) => Promise<ExitCode>) => Promise<void>;
+
+/** One command: what the overview needs, and where the rest is. */
+interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly example: string;
+  /** Loads the options and the action. Only the command that was asked for is loaded, so that `--help` is quick. */
+  readonly load: () => Promise<(command: Command, enter: Enter) => void>;
+}
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'check',
+    summary: 'measure this machine: facts, ceilings, a dense and a mixture-of-experts model (the default)',
+    example: 'ridgepoint check --quick',
+    load: async () => (await import('./check-options.ts')).configureCheck,
+  },
+  {
+    name: 'bench',
+    summary: 'benchmark models; the flags are those of llama-bench',
+    example: 'ridgepoint bench qwen3-30b-a3b:Q4_K_M -p 512,2048 -n 128 -d 0-8192+4096',
+    load: async () => (await import('./bench-options.ts')).configureBench,
+  },
+  {
+    name: 'synth',
+    summary: 'write a model with random weights as a GGUF file',
+    example: 'ridgepoint synth llama-2-7b:Q4_0 -o llama-2-7b.gguf',
+    load: async () => (await import('./synth.ts')).configureSynth,
+  },
+  {
+    name: 'machine',
+    summary: 'show what is known about this machine, and where it was read',
+    example: 'ridgepoint machine --save my-machine.json',
+    load: async () => (await import('./machine.ts')).configureMachine,
+  },
+  {
+    name: 'models',
+    summary: 'list the models of the catalogue',
+    example: 'ridgepoint models qwen3',
+    load: async () => (await import('./models.ts')).configureModels,
+  },
+  {
+    name: 'engines',
+    summary: 'list the engines that are installed, and the devices that each one sees; add one',
+    example: 'ridgepoint engines add cuda',
+    load: async () => (await import('./engines.ts')).configureEngines,
+  },
+  {
+    name: 'cache',
+    summary: 'list or remove the synthetic models that are kept',
+    example: 'ridgepoint cache clear',
+    load: async () => (await import('./cache.ts')).configureCache,
+  },
+  {
+    name: 'completion',
+    summary: 'print the completion script of a shell',
+    example: 'ridgepoint completion bash > ~/.local/share/bash-completion/completions/ridgepoint',
+    load: async () => (await import('./completion.ts')).configureCompletion,
+  },
+];

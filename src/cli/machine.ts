@@ -1,0 +1,119 @@
+import type { Command } from 'commander';
+import { readFile } from 'node:fs/promises';
+import writeFileAtomic from 'write-file-atomic';
+import { gatherMachine } from '../machine/host/index.ts';
+import { identify, parseMachineFile, type MachineFacts } from '../machine/index.ts';
+import type { Enter } from './commands.ts';
+import { enginesDirectory, resultLogPath, syntheticDirectory, type CliContext } from './context.ts';
+import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
+import { factRows } from './fact-rows.ts';
+import { printDocument, printJson, printTable } from './output.ts';
+
+interface MachineFlags {
+  readonly save?: string;
+  readonly from?: string;
+  readonly json?: boolean;
+  readonly paths?: boolean;
+}
+
+/** Defines `machine`. */
+export function configureMachine(command: Command, enter: Enter): void {
+  command
+    .option(
+      '--save <file>',
+      'write what was read on this machine to a file, without serial numbers and names',
+    )
+    .option('--from <file>', 'show a saved machine instead of this one')
+    .option('--json', 'print the facts as one JSON document')
+    .option('--paths', 'show the folders that ridgepoint uses')
+    .action((flags: MachineFlags) => enter((context) => runMachine(flags, context)));
+}
+
+async function runMachine(flags: MachineFlags, context: CliContext): Promise<ExitCode> {
+  if (flags.paths === true) return showPaths(flags.json === true, context);
+  if (flags.save !== undefined && flags.from !== undefined) {
+    throw new UsageError('--save writes this machine and --from reads another one; give one of them.');
+  }
+  if (flags.from !== undefined) {
+    show(await readMachine(flags.from), flags.json === true, context);
+    return 0;
+  }
+  const capture = await gatherMachine();
+  context.signal.throwIfAborted();
+  if (flags.save !== undefined) {
+    // The capture rather than the facts: a later version can judge it anew.
+    await save(flags.save, `${JSON.stringify(capture, null, 2)}\n`);
+    context.stderr(`Saved this machine to ${flags.save}; ridgepoint machine --from ${flags.save} shows it.`);
+    if (flags.json !== true) return 0;
+  }
+  show(identify(capture), flags.json === true, context);
+  return 0;
+}
+
+function show(facts: MachineFacts, json: boolean, context: CliContext): void {
+  if (json) {
+    printJson(context, facts);
+    return;
+  }
+  const rows = factRows(facts).map(({ name, text, source, known }) =>
+    known ? [name, text, context.colors.dim(source)] : [name, context.colors.yellow(text), ''],
+  );
+  printTable(context, [{ title: 'fact' }, { title: 'value' }, { title: 'where it was read' }], rows);
+}
+
+function showPaths(json: boolean, context: CliContext): ExitCode {
+  const { paths } = context;
+  const places = {
+    dataDirectory: paths.data,
+    configDirectory: paths.config,
+    cacheDirectory: paths.cache,
+    resultLog: resultLogPath(paths),
+    syntheticModelsDirectory: syntheticDirectory(paths),
+    enginesDirectory: enginesDirectory(paths),
+  };
+  if (json) {
+    printDocument(context, 'paths', places);
+    return 0;
+  }
+  const names = ['data', 'config', 'cache', 'results', 'synthetic models', 'added engines'];
+  printTable(
+    context,
+    [{ title: 'what' }, { title: 'where' }],
+    Object.values(places).map((place, index) => [names[index] ?? '', place]),
+  );
+  return 0;
+}
+
+async function readMachine(file: string): Promise<MachineFacts> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new CommandFailure(`${file} cannot be read (${codeOf(error)}); give the path of a saved machine.`, {
+      cause: error,
+    });
+  }
+  const parsed = parseMachineFile(text);
+  if (!parsed.ok) throw new CommandFailure(`${file}: ${parsed.error}`);
+  return parsed.facts;
+}
+
+async function save(file: string, text: string): Promise<void> {
+  try {
+    await writeFileAtomic(file, text);
+  } catch (error) {
+    const code = codeOf(error);
+    const why = code === 'EISDIR' || code === 'ENOTEMPTY' ? 'it is a folder' : code;
+    throw new CommandFailure(
+      `${file} cannot be written (${why}); give the path of a file in a folder that exists.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof Error && 'code' in error) return String(error.code);
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,88 @@
+import type { Command } from 'commander';
+import { readModelRecords } from '../catalog/host/index.ts';
+import { activeParameterCount, kvBytesPerToken, parameterCount, shapeOf } from '../model/index.ts';
+import { bytes, formatBytes, formatSignificant } from '../units/index.ts';
+import type { Enter } from './commands.ts';
+import type { CliContext } from './context.ts';
+import { CommandFailure, type ExitCode } from './exit.ts';
+import { printDocument, printTable } from './output.ts';
+
+interface ModelRow {
+  readonly id: string;
+  readonly name: string;
+  readonly architecture: string;
+  readonly parameters: number;
+  readonly activeParameters: number;
+  readonly contextTokens: number;
+  readonly nativeQuantisation: string | null;
+  readonly kvCacheBytesPerToken: { readonly fullAttention: number; readonly slidingWindow: number };
+}
+
+/** Defines `models`. */
+export function configureModels(command: Command, enter: Enter): void {
+  command
+    .argument('[search]', 'show only models whose id, name or architecture has this text')
+    .option('--json', 'print one JSON document')
+    .action((search: string | undefined, flags: { readonly json?: boolean }) =>
+      enter(async (context) => runModels(search ?? '', flags.json === true, context)),
+    );
+}
+
+function runModels(search: string, json: boolean, context: CliContext): ExitCode {
+  const wanted = search.toLowerCase();
+  const records = readModelRecords().filter((record) =>
+    [record.id, record.name, record.architecture, record.repository, ...record.aliases].some((text) =>
+      text.toLowerCase().includes(wanted),
+    ),
+  );
+  if (records.length === 0 && !json) {
+    throw new CommandFailure(
+      `No model of the catalogue matches '${search}'; ridgepoint models lists them all.`,
+    );
+  }
+  const models = records.map((record): ModelRow => {
+    const shape = shapeOf(record);
+    return {
+      id: record.id,
+      name: record.name,
+      architecture: record.architecture,
+      parameters: parameterCount(shape),
+      activeParameters: activeParameterCount(shape),
+      contextTokens: record.contextLength,
+      nativeQuantisation: record.nativeQuantisation ?? null,
+      kvCacheBytesPerToken: kvBytesPerToken(shape, 'F16', 'F16'),
+    };
+  });
+  if (json) printDocument(context, 'models', { models });
+  else printModels(models, context);
+  return 0;
+}
+
+function printModels(models: readonly ModelRow[], context: CliContext): void {
+  printTable(
+    context,
+    [
+      { title: 'model' },
+      { title: 'architecture' },
+      { title: 'parameters', align: 'right' },
+      { title: 'active', align: 'right' },
+      { title: 'context', align: 'right' },
+      { title: 'KV per token (f16)', align: 'right' },
+    ],
+    models.map((model) => [
+      model.id,
+      model.architecture,
+      billions(model.parameters),
+      model.activeParameters === model.parameters ? '' : billions(model.activeParameters),
+      String(model.contextTokens),
+      kvText(model.kvCacheBytesPerToken),
+    ]),
+  );
+}
+
+const billions = (count: number): string => `${formatSignificant(count / 1e9)} B`;
+
+function kvText({ fullAttention, slidingWindow }: ModelRow['kvCacheBytesPerToken']): string {
+  const full = formatBytes(bytes(fullAttention));
+  return slidingWindow === 0 ? full : `${full} + ${formatBytes(bytes(slidingWindow))} in the window`;
+}
