@@ -93,6 +93,11 @@ export interface RunRequest {
 export interface LoadedModel {
   /** null until the engine has told it; llama-bench tells it with its first result. */
   readonly info: LoadedModelInfo | null;
+  /** What the engine said of its build with its first result; null where {@link Engine.describe} has said it all. */
+  readonly build: Pick<
+    EngineDescription,
+    'buildCommit' | 'buildNumber' | 'backends' | 'cpuInfo' | 'gpuInfo'
+  > | null;
   /** The process to watch while a run is timed; null while there is none. */
   readonly processId: number | null;
   /**

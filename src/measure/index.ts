@@ -1,5 +1,21 @@
-/** The face of `measure`: the record of a measurement and its statistics. */
+/** The face of `measure`: the protocol, sweeps of points, the record of a measurement and its statistics. */
+export { LayerPlanError, planLayers } from './layer-plan.ts';
+export type { LayerChoice, LayerLimits, LayerPlan } from './layer-plan.ts';
+export type { Observer, Repetitions } from './protocol.ts';
 export { RECORD_SCHEMA_VERSION, measurementRecordSchema } from './record.ts';
 export type { MeasurementRecord, MeasurementRun } from './record.ts';
 export { EXTRAPOLATION_ERROR, fullSamplesNanoseconds, summarise, summariseOrExplain } from './summary.ts';
 export type { Estimate, Extrapolation, Range, Summary, SummaryOrReason } from './summary.ts';
+export { runSweep } from './sweep.ts';
+export type {
+  ModelFile,
+  OpenedModel,
+  PointSettings,
+  Sweep,
+  SweepEvent,
+  SweepHost,
+  SweepModel,
+  SweepPoint,
+} from './sweep.ts';
+export { sweepPoints } from './sweep-points.ts';
+export type { SweepGrid } from './sweep-points.ts';

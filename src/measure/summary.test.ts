@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { exampleRecord, failedWith, firstLayers } from '../../test/fixtures/measurement-record.ts';
 import { EXTRAPOLATION_ERROR, fullSamplesNanoseconds, summarise, summariseOrExplain } from './summary.ts';

@@ -79,14 +79,9 @@ export function summariseOrExplain(record: MeasurementRecord): SummaryOrReason {
   const tokens = record.test.promptTokens + record.test.generatedTokens;
   if (tokens === 0) return without('the test has no tokens');
   const reading = readingOf(record);
-  switch (reading.method) {
-    case 'none':
-      return without(reading.reason);
-    case 'direct':
-      return { summary: summariseDirect(reading.samplesNanoseconds, tokens), reason: null };
-    case 'extrapolated':
-      return summariseSampled(reading.runs, reading.totalLayers, tokens);
-  }
+  if (reading.method === 'none') return without(reading.reason);
+  if (reading.method === 'extrapolated') return summariseSampled(reading.runs, reading.totalLayers, tokens);
+  return { summary: summariseDirect(reading.samplesNanoseconds, tokens), reason: null };
 }
 
 /**
@@ -96,14 +91,12 @@ export function summariseOrExplain(record: MeasurementRecord): SummaryOrReason {
 export function fullSamplesNanoseconds(record: MeasurementRecord): Nanoseconds[] | null {
   if (summarise(record) === null) return null;
   const reading = readingOf(record);
-  switch (reading.method) {
-    case 'none':
-      return null;
-    case 'direct':
-      return reading.samplesNanoseconds.map(wholeNanoseconds);
-    case 'extrapolated':
-      return extrapolateByIndex(reading.runs, reading.totalLayers).map(wholeNanoseconds);
-  }
+  if (reading.method === 'none') return null;
+  const samples =
+    reading.method === 'direct'
+      ? reading.samplesNanoseconds
+      : extrapolateByIndex(reading.runs, reading.totalLayers);
+  return samples.map(wholeNanoseconds);
 }
 
 const without = (reason: string): SummaryOrReason => ({ summary: null, reason });

@@ -167,14 +167,14 @@ export type EvalCallback = (tensor: Pointer, ask: boolean) => boolean;
 /** The opened libraries and their functions, each by the name that it has in C. */
 export interface Library {
   readonly directory: string;
-  modelDefaults(): ModelParams;
-  contextDefaults(): ContextParams;
+  readonly modelDefaults: () => ModelParams;
+  readonly contextDefaults: () => ContextParams;
   /** Calls a function of libllama. */
-  llama(declaration: string): NativeFunction;
+  readonly llama: (declaration: string) => NativeFunction;
   /** Calls a function of libggml-base. */
-  ggml(declaration: string): NativeFunction;
+  readonly ggml: (declaration: string) => NativeFunction;
   /** Calls a function of libggml, the registry of backends. */
-  registry(declaration: string): NativeFunction;
+  readonly registry: (declaration: string) => NativeFunction;
   newThreadpool(registryEntry: Pointer, threads: number): Pointer;
   freeThreadpool(registryEntry: Pointer, threadpool: Pointer): void;
   setBackendThreads(registryEntry: Pointer, backend: Pointer, threads: number): void;

@@ -87,6 +87,7 @@ export function openEmbeddedEngine({ variant, addedFolder }: EmbeddedOptions): E
 
 class EmbeddedSession implements EmbeddedModel {
   readonly info: LoadedModelInfo;
+  readonly build = null;
   readonly repetitionsPerCall = 1;
   readonly warmsUpItself = false;
   readonly #child: WorkerProcess;
