@@ -1,0 +1,5 @@
+/** The face of `report`: records as people and other programs read them. */
+export { LLAMA_BENCH_FORMATS, renderLlamaBench } from './llama-bench-formats.ts';
+export type { LlamaBenchFormat } from './llama-bench-formats.ts';
+export type { LlamaBenchMarkdownOptions } from './llama-bench-markdown.ts';
+export { testName } from './test-name.ts';
