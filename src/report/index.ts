@@ -3,3 +3,5 @@ export { LLAMA_BENCH_FORMATS, renderLlamaBench } from './llama-bench-formats.ts'
 export type { LlamaBenchFormat } from './llama-bench-formats.ts';
 export type { LlamaBenchMarkdownOptions } from './llama-bench-markdown.ts';
 export { testName } from './test-name.ts';
+export { renderRecordTable } from './record-table.ts';
+export type { TablePalette } from './record-table.ts';
