@@ -1,0 +1,162 @@
+import { mkdirSync, statfsSync } from 'node:fs';
+import path from 'node:path';
+import { EngineFailure } from '../engine/index.ts';
+import { readModelRecords } from '../catalog/host/index.ts';
+import { resolveModelName } from '../catalog/index.ts';
+import { planLayers, type LayerChoice, type OpenedModel, type SweepModel } from '../measure/index.ts';
+import { readGgufSummary, shapeHashOf, type CacheLease } from '../model/host/index.ts';
+import {
+  isEngineArchitecture,
+  isMixName,
+  MIX_NAMES,
+  parameterCount,
+  shapeOf,
+  weightBytes,
+  type MixName,
+  type ModelShape,
+} from '../model/index.ts';
+import { bytes, type Bytes } from '../units/index.ts';
+import { openCache } from './cache.ts';
+import { syntheticDirectory, type CliContext } from './context.ts';
+import { CommandFailure } from './exit.ts';
+import { startByteProgress } from './progress.ts';
+
+export interface ModelOptions {
+  readonly layers: LayerChoice;
+  /** Of this machine; null is unknown. */
+  readonly lastLevelCacheBytes: Bytes | null;
+  /** llama.cpp's own builds know architectures of their own; ours is pinned. */
+  readonly knowsArchitecture: (name: string) => boolean;
+}
+
+/** Whether a MODEL argument means a file: it has that ending, or looks like a path. */
+const isFile = (text: string): boolean =>
+  /\.gguf$/i.test(text) || /^(?:\.{0,2}[/\\]|[a-z]:[/\\])/i.test(text);
+
+/**
+ * What a MODEL argument means. Names are resolved at once, so that a typing error ends the command before anything is
+ * measured; files are looked at when their turn comes, and what is wrong with one is the outcome of its points.
+ */
+export async function sweepModel(
+  text: string,
+  options: ModelOptions,
+  context: CliContext,
+): Promise<SweepModel> {
+  if (isFile(text)) return fileModel(text, options);
+  const { record, quantisation } = resolveModelName(text, readModelRecords(), MIX_NAMES);
+  if (!isMixName(quantisation)) throw new CommandFailure(`${text}: ${quantisation} cannot be synthesised.`);
+  return syntheticModel(text, shapeOf(record), quantisation, options, context);
+}
+
+async function fileModel(file: string, options: ModelOptions): Promise<SweepModel> {
+  const facts: SweepModel['facts'] = {
+    source: 'file',
+    name: file,
+    file,
+    architecture: null,
+    quantisation: null,
+    shapeHash: null,
+    description: null,
+    sizeBytes: null,
+    parameters: null,
+    layers: null,
+  };
+  try {
+    const summary = await readGgufSummary(file);
+    const { architecture, layers, parameters, tensorBytes, mix } = summary;
+    return {
+      facts: { ...facts, architecture, layers, parameters, sizeBytes: tensorBytes, quantisation: mix },
+      open: async (): Promise<OpenedModel> => {
+        if (architecture !== null && !options.knowsArchitecture(architecture)) {
+          throw new EngineFailure(
+            'unsupported',
+            `${file} is of the architecture "${architecture}", which this llama.cpp does not know; measure it with a build that does: --engine llama-bench:/path/to/llama-bench.`,
+          );
+        }
+        return {
+          files: [{ path: file, bytes: summary.fileBytes, layers: null }],
+          warnings: [],
+          release: () => undefined,
+        };
+      },
+    };
+  } catch (error) {
+    return { facts, open: () => Promise.reject(error as Error) };
+  }
+}
+
+function syntheticModel(
+  name: string,
+  shape: ModelShape,
+  mix: MixName,
+  options: ModelOptions,
+  context: CliContext,
+): SweepModel {
+  const open = async (signal: AbortSignal): Promise<OpenedModel> => {
+    const plan = planLayers(shape, mix, options.layers, {
+      memoryBytes: bytes(process.availableMemory()),
+      diskBytes: freeDisk(syntheticDirectory(context.paths)),
+      lastLevelCacheBytes: options.lastLevelCacheBytes,
+    });
+    const cache = await openCache(context);
+    const leases: CacheLease[] = [];
+    const release = async (): Promise<void> => {
+      for (const lease of leases) await lease.release();
+    };
+    try {
+      for (const layers of plan.samples) {
+        const progress = startByteProgress(`${name}, ${layers.length} of ${shape.layers} layers`, context);
+        try {
+          const onProgress = (at: { writtenBytes: Bytes; totalBytes: Bytes }): void =>
+            progress.update(at.writtenBytes, at.totalBytes);
+          leases.push(await cache.ensure({ shape, mix, layers }, { signal, onProgress }));
+        } finally {
+          progress.stop();
+        }
+      }
+    } catch (error) {
+      await release();
+      throw error;
+    }
+    const files = leases.map((lease, index) => ({
+      path: lease.path,
+      bytes: lease.bytes,
+      layers: plan.samples[index] ?? [],
+    }));
+    return { files, warnings: plan.warnings, release };
+  };
+  return {
+    facts: {
+      source: 'synthetic',
+      name,
+      file: `${shape.id}-${mix}`,
+      architecture: shape.architecture,
+      quantisation: mix,
+      shapeHash: shapeHashOf({ shape, mix }),
+      description: `${shape.id} ${mix}`,
+      sizeBytes: weightBytes(shape, mix),
+      parameters: parameterCount(shape),
+      layers: shape.layers,
+    },
+    open,
+  };
+}
+
+/** Free space where the cache lies; null where the system does not tell. */
+function freeDisk(folder: string): Bytes | null {
+  try {
+    mkdirSync(folder, { recursive: true });
+    const { bavail, bsize } = statfsSync(folder);
+    return bytes(bavail * bsize);
+  } catch {
+    // Writing the file will say what is wrong with the folder, in its own words.
+    return null;
+  }
+}
+
+/** The architectures of the embedded release; a llama-bench of the user's judges by itself. */
+export const architecturesOf = (embedded: boolean): ((name: string) => boolean) =>
+  embedded ? isEngineArchitecture : () => true;
+
+/** The name of a file or a catalogue name, short enough for a line. */
+export const shortName = (text: string): string => (isFile(text) ? path.basename(text) : text);
