@@ -1,14 +1,11 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Enter } from './context.ts';
 import { CACHE_TYPES, isCacheType, type CacheType, type FlashAttention } from '../engine/index.ts';
+import { LLAMA_BENCH_FORMATS, type LlamaBenchFormat } from '../report/index.ts';
 import { seconds, type Seconds } from '../units/index.ts';
 import { BACKEND_OPTION, ENGINE_OPTION, type Backend, type EngineChoice } from './engine-options.ts';
-import type { Enter } from './commands.ts';
 import { UsageError } from './exit.ts';
 import { IntegerListError, parseIntegerList, type IntegerListOptions } from './integer-list.ts';
-
-/** The formats that llama-bench prints, field by field. */
-export const LLAMA_BENCH_FORMATS = ['md', 'json', 'jsonl', 'csv', 'sql'] as const;
-export type LlamaBenchFormat = (typeof LLAMA_BENCH_FORMATS)[number];
 
 /** Which layers of a synthetic model run. */
 export type LayersChoice =
@@ -177,8 +174,8 @@ function resolveBenchOptions(flags: BenchFlags): BenchOptions {
 }
 
 /** An option that may be written several times; the lists add up. */
-function list<Item>(flags: string, description: string, parse: (text: string) => readonly Item[]): Option {
-  return new Option(flags, description).argParser((text, previous: readonly Item[] | undefined) => [
+function list(flags: string, description: string, parse: (text: string) => readonly unknown[]): Option {
+  return new Option(flags, description).argParser((text, previous: readonly unknown[] | undefined) => [
     ...(previous ?? []),
     ...asArgument(text, parse),
   ]);

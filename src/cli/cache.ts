@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { openSyntheticCache, type CachedFile, type SyntheticCache } from '../model/host/index.ts';
 import { bytes, formatBytes, GIB, parseBytes, type Bytes } from '../units/index.ts';
-import type { Enter } from './commands.ts';
-import { syntheticDirectory, type CliContext } from './context.ts';
+import { syntheticDirectory, type CliContext, type Enter } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
 

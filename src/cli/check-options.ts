@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { Enter } from './commands.ts';
+import type { Enter } from './context.ts';
 import { BACKEND_OPTION, ENGINE_OPTION, type Backend, type EngineChoice } from './engine-options.ts';
 
 const REPORT_FORMATS = ['text', 'md'] as const;

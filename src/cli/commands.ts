@@ -1,9 +1,5 @@
 import type { Command } from 'commander';
-import type { CliContext } from './context.ts';
-import type { ExitCode } from './exit.ts';
-
-/** Runs the body of a command: gives it the context, and keeps its exit code. */
-export type Enter = (run: (context: CliContext) => Promise<ExitCode>) => Promise<void>;
+import type { Enter } from './context.ts';
 
 /** One command: what the overview needs, and where the rest is. */
 interface CommandEntry {
@@ -38,6 +34,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'show what is known about this machine, and where it was read',
     example: 'ridgepoint machine --save my-machine.json',
     load: async () => (await import('./machine.ts')).configureMachine,
+  },
+  {
+    name: 'results',
+    summary: 'list what was measured here, and export it in the formats of llama-bench',
+    example: 'ridgepoint results export -o csv > results.csv',
+    load: async () => (await import('./results.ts')).configureResults,
   },
   {
     name: 'models',

@@ -1,5 +1,5 @@
 import { Argument, type Command } from 'commander';
-import type { Enter } from './commands.ts';
+import type { Enter } from './context.ts';
 import { completionScript, SHELLS, type CompletionEntry, type Shell } from './completion-script.ts';
 
 /** Defines `completion`. */
@@ -25,7 +25,7 @@ function entries(command: Command, above: readonly string[]): CompletionEntry[] 
     path,
     summary: command.summary() === '' ? command.description() : command.summary(),
     words: below.map((each) => each.name()),
-    options: command.options.flatMap((option) => (option.long == null ? [] : [option.long])),
+    options: command.options.flatMap((option) => (option.long === undefined ? [] : [option.long])),
   };
   return [own, ...below.flatMap((each) => entries(each, path))];
 }

@@ -35,6 +35,9 @@ export interface CliContext {
   readonly signal: AbortSignal;
 }
 
+/** Runs the body of a command: gives it the context, and keeps its exit code. */
+export type Enter = (run: (context: CliContext) => Promise<ExitCode>) => Promise<void>;
+
 /** The append-only log of every measurement. */
 export const resultLogPath = (paths: CliPaths): string => path.join(paths.data, 'results.jsonl');
 /** The cache of synthetic models. */

@@ -3,8 +3,7 @@ import { embeddedVariants, openEmbeddedEngine } from '../engine/host/index.ts';
 import type { Engine, EngineDescription } from '../engine/index.ts';
 import { formatBytes } from '../units/index.ts';
 import { addEngine, ADDABLE_VARIANTS } from './add-engine.ts';
-import type { Enter } from './commands.ts';
-import { enginesDirectory, type CliContext } from './context.ts';
+import { enginesDirectory, type CliContext, type Enter } from './context.ts';
 import type { ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
 

@@ -4,10 +4,10 @@ import { bytes, formatBytes, formatSignificant } from '../units/index.ts';
 /** A fact as a person reads it. */
 export interface FactRow {
   readonly name: string;
-  /** The value with its unit, or `unknown: ` and why. */
-  readonly text: string;
-  readonly source: string;
-  readonly known: boolean;
+  /** The value with its unit; null when it is unknown. */
+  readonly text: string | null;
+  /** Where it was read, or why it is unknown. */
+  readonly from: string;
 }
 
 /** Every fact of a machine, in the order of its document. */
@@ -21,7 +21,7 @@ function rowsOf(name: string, value: unknown): FactRow[] {
   if (!isRecord(value)) {
     return name === '' || name === 'kind' || name === 'schema version'
       ? []
-      : [{ name, text: textOf(name, value), source: '', known: true }];
+      : [{ name, text: textOf(name, value), from: '' }];
   }
   return Object.entries(value).flatMap(([key, item]) => {
     // The names of environment variables are not ours to reword.
@@ -31,11 +31,11 @@ function rowsOf(name: string, value: unknown): FactRow[] {
 }
 
 function rowsOfFact(name: string, fact: Fact<unknown>): FactRow[] {
-  if (!fact.known) return [{ name, text: `unknown: ${fact.reason}`, source: fact.source, known: false }];
+  if (!fact.known) return [{ name: withoutUnit(name), text: null, from: fact.reason }];
   const { value, source } = fact;
   // A list of things that have facts of their own, such as GPUs.
   if (Array.isArray(value) && value.some(isRecord)) return rowsOf(name, value);
-  return [{ name: withoutUnit(name), text: textOf(name, value), source, known: true }];
+  return [{ name: withoutUnit(name), text: textOf(name, value), from: source }];
 }
 
 /** Units are the endings of the keys, so that a value is never shown without one. */

@@ -3,8 +3,13 @@ import { readFile } from 'node:fs/promises';
 import writeFileAtomic from 'write-file-atomic';
 import { gatherMachine } from '../machine/host/index.ts';
 import { identify, parseMachineFile, type MachineFacts } from '../machine/index.ts';
-import type { Enter } from './commands.ts';
-import { enginesDirectory, resultLogPath, syntheticDirectory, type CliContext } from './context.ts';
+import {
+  enginesDirectory,
+  resultLogPath,
+  syntheticDirectory,
+  type CliContext,
+  type Enter,
+} from './context.ts';
 import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
 import { factRows } from './fact-rows.ts';
 import { printDocument, printJson, printTable } from './output.ts';
@@ -55,10 +60,12 @@ function show(facts: MachineFacts, json: boolean, context: CliContext): void {
     printJson(context, facts);
     return;
   }
-  const rows = factRows(facts).map(({ name, text, source, known }) =>
-    known ? [name, text, context.colors.dim(source)] : [name, context.colors.yellow(text), ''],
+  const { dim, yellow } = context.colors;
+  printTable(
+    context,
+    [{ title: 'fact' }, { title: 'value' }, { title: 'where it was read, or why it is unknown' }],
+    factRows(facts).map(({ name, text, from }) => [name, text ?? yellow('unknown'), dim(from)]),
   );
-  printTable(context, [{ title: 'fact' }, { title: 'value' }, { title: 'where it was read' }], rows);
 }
 
 function showPaths(json: boolean, context: CliContext): ExitCode {

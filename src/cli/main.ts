@@ -2,8 +2,8 @@
 import { Command, CommanderError, Option } from 'commander';
 import { readFileSync } from 'node:fs';
 import { findCommand } from './command-line.ts';
-import { COMMANDS, type Enter } from './commands.ts';
-import type { ColorChoice } from './context.ts';
+import { COMMANDS } from './commands.ts';
+import type { ColorChoice, Enter } from './context.ts';
 import { explain, Interruption, UsageError, type ExitCode } from './exit.ts';
 
 /** Parses, runs and answers with an exit code. Modules of a command are loaded only when it is the one that runs. */

@@ -2,8 +2,7 @@ import type { Command } from 'commander';
 import { readModelRecords } from '../catalog/host/index.ts';
 import { activeParameterCount, kvBytesPerToken, parameterCount, shapeOf } from '../model/index.ts';
 import { bytes, formatBytes, formatSignificant } from '../units/index.ts';
-import type { Enter } from './commands.ts';
-import type { CliContext } from './context.ts';
+import type { CliContext, Enter } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
 

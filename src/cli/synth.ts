@@ -12,8 +12,7 @@ import {
   type ModelShape,
 } from '../model/index.ts';
 import { formatBytes } from '../units/index.ts';
-import type { Enter } from './commands.ts';
-import type { CliContext } from './context.ts';
+import type { CliContext, Enter } from './context.ts';
 import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
 import { IntegerListError, parseIntegerList } from './integer-list.ts';
 import { printDocument } from './output.ts';

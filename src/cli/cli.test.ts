@@ -1,0 +1,181 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const MAIN = path.resolve(import.meta.dirname, 'main.ts');
+/** The smallest model of the catalogue, one layer of it: 180 MB. */
+const SMALL = ['tinyllama-1.1b:Q4_0', '--layers', '1'];
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'ridgepoint-cli-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+  return { ...process.env, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder, XDG_CACHE_HOME: folder, ...extra };
+}
+
+interface Ended {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function ridgepoint(argv: readonly string[], extra: Readonly<Record<string, string>> = {}): Ended {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...argv], {
+    encoding: 'utf8',
+    env: environment(extra),
+  });
+  return { exitCode: status, stdout, stderr };
+}
+
+describe('the command line', () => {
+  it('shows its commands and its version', () => {
+    const { exitCode, stdout, stderr } = ridgepoint(['--help']);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    for (const name of ['check', 'bench', 'synth', 'machine', 'results', 'models', 'engines', 'cache']) {
+      expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
+    }
+    expect(ridgepoint(['--version']).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it.each(['check', 'bench', 'synth', 'machine', 'results', 'models', 'engines', 'cache', 'completion'])(
+    'shows an example with %s --help',
+    (name) => {
+      const { exitCode, stdout } = ridgepoint([name, '--help']);
+      expect(exitCode).toBe(0);
+      expect(stdout).toMatch(new RegExp(`Example:\n  ridgepoint ${name}`));
+    },
+  );
+
+  it.each([
+    { argv: ['bnech'], reason: 'Did you mean bench?' },
+    { argv: ['--quik'], reason: 'Did you mean --quick?' },
+    { argv: ['machine', 'surplus'], reason: 'too many arguments' },
+    { argv: ['machine', '--color', 'pink'], reason: 'Allowed choices are auto, always, never' },
+    { argv: ['bench'], reason: "missing required argument 'model'" },
+    { argv: ['bench', 'x', '-p', '1-10*1'], reason: 'does not grow' },
+    { argv: ['bench', 'x', '-ub', '0'], reason: 'the least is 1' },
+    { argv: ['bench', 'x', '-ctk', 'q9'], reason: "'q9' is no type for the KV cache" },
+    { argv: ['bench', 'x', '-fa', 'maybe'], reason: 'none of auto, on and off' },
+    { argv: ['bench', 'x', '--layers', '8,4'], reason: 'two growing counts' },
+    { argv: ['bench', 'x', '--engine', 'ollama'], reason: 'is no engine' },
+    { argv: ['bench', 'x', '--resume', '--fresh'], reason: 'cannot be used with' },
+    { argv: ['bench', 'x', '-sm', 'row'], reason: '-sm has no counterpart' },
+    { argv: ['engines', 'add', 'tpu'], reason: "'tpu' cannot be added" },
+    { argv: ['synth', 'tinyllama-1.1b'], reason: "required option '-o, --output <file>'" },
+    { argv: ['synth', 'tinyllama-1.1b:Q4_0', '-o', 'x.gguf', '--layers', '99'], reason: 'has 22 layers' },
+    { argv: ['results', '--last', '0'], reason: 'is no number of records' },
+  ])('ends with 2 and says why: $argv', ({ argv, reason }) => {
+    const { exitCode, stdout, stderr } = ridgepoint(argv);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain(reason);
+  });
+
+  it.each([
+    { argv: ['models', 'no-such-model'], reason: "No model of the catalogue matches 'no-such-model'" },
+    { argv: ['machine', '--from', 'missing.json'], reason: 'missing.json cannot be read (ENOENT)' },
+    { argv: ['machine', '--save', '.'], reason: '. cannot be written (it is a folder)' },
+    { argv: ['machine', '--save', 'no/such/file'], reason: 'cannot be written (ENOENT)' },
+    { argv: ['synth', 'nope', '-o', 'x.gguf'], reason: "There is no model 'nope'" },
+    { argv: ['cache', 'remove', 'nope'], reason: 'There is no nope in the cache' },
+  ])('ends with 1 and one line that says why: $argv', ({ argv, reason }) => {
+    const { exitCode, stdout, stderr } = ridgepoint(argv);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toContain(reason);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  it('shows the stack of a failure only when asked', () => {
+    const { exitCode, stderr } = ridgepoint(['models', 'no-such-model'], { RIDGEPOINT_DEBUG: '1' });
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/\n {4}at /);
+  });
+
+  it.each([
+    ['models', ['models', '--json']],
+    ['models', ['models', 'no-such-model', '--json']],
+    ['cache', ['cache', '--json']],
+    ['cache-clear', ['cache', 'clear', '--json']],
+    ['machine', ['machine', '--json']],
+    ['paths', ['machine', '--paths', '--json']],
+    ['results', ['results', '--json']],
+  ])('prints one %s document and nothing else: %j', (kind, argv) => {
+    const { exitCode, stdout, stderr } = ridgepoint(argv, { FORCE_COLOR: '1' });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({ schemaVersion: 1, kind: `ridgepoint-${kind}` });
+  });
+
+  it('colours when told to, and not off a terminal', () => {
+    const escape = '\u001b[';
+    expect(ridgepoint(['models', 'llama']).stdout).not.toContain(escape);
+    expect(ridgepoint(['models', 'llama', '--color', 'always']).stdout).toContain(escape);
+    expect(ridgepoint(['--color', 'always', 'models'], { NO_COLOR: '1' }).stdout).toContain(escape);
+  });
+
+  it('ends quietly when nobody reads on', async () => {
+    const child = spawn(process.execPath, [MAIN, 'machine', '--json'], { env: environment() });
+    child.stdout.destroy();
+    let words = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (words += text));
+    const [exitCode] = await once(child, 'close');
+    expect({ exitCode, words }).toEqual({ exitCode: 0, words: '' });
+  });
+
+  it('saves a machine that it can show again', async () => {
+    const file = path.join(folder, 'machine.json');
+    expect(ridgepoint(['machine', '--save', file])).toMatchObject({ exitCode: 0, stdout: '' });
+    const shown = ridgepoint(['machine', '--from', file]);
+    expect(shown.exitCode).toBe(0);
+    expect(shown.stdout).toMatch(/^memory: total +[\d.]+ GiB/m);
+    await writeFile(file, '{"kind":"other"}');
+    expect(ridgepoint(['machine', '--from', file]).stderr).toContain('The file holds no machine');
+  });
+
+  it('writes a synthetic model, and replaces a file only with --force', async () => {
+    const place = await mkdtemp(path.join(folder, 'synth-'));
+    const file = path.join(place, 'model.gguf');
+    await writeFile(file, 'mine');
+    const refused = ridgepoint(['synth', ...SMALL, '-o', file]);
+    expect(refused).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(refused.stderr).toContain('--force');
+    expect(await readFile(file, 'utf8')).toBe('mine');
+    const written = ridgepoint(['synth', ...SMALL, '-o', file, '--force', '--json']);
+    expect(JSON.parse(written.stdout)).toMatchObject({
+      kind: 'ridgepoint-synthetic-model',
+      file,
+      layers: [11],
+    });
+    expect(await readdir(place)).toEqual(['model.gguf']);
+    expect(ridgepoint(['synth', ...SMALL, '-o', place]).stderr).toContain('is a folder');
+  });
+
+  it('ends with 130 after Ctrl-C and leaves nothing behind', async () => {
+    const place = path.join(folder, 'stopped');
+    await mkdir(place);
+    const argv = [MAIN, 'synth', 'llama-2-7b:Q4_0', '-o', path.join(place, 'model.gguf')];
+    const child = spawn(process.execPath, argv, { env: environment() });
+    while ((await readdir(place)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    child.kill('SIGINT');
+    const [exitCode] = await once(child, 'close');
+    expect(exitCode).toBe(130);
+    expect(await readdir(place)).toEqual([]);
+  });
+
+  it('shows where the cache is limited, and refuses a limit that is no size', () => {
+    expect(ridgepoint(['cache'], { RIDGEPOINT_CACHE_LIMIT: '2 GiB' }).stdout).toContain('of 2.00 GiB in');
+    const refused = ridgepoint(['cache'], { RIDGEPOINT_CACHE_LIMIT: 'much' });
+    expect(refused).toMatchObject({ exitCode: 1 });
+    expect(refused.stderr).toContain('write it as 20GiB');
+  });
+
+  it.each(['bash', 'zsh', 'fish'])('completes commands and options in %s', (shell) => {
+    const { exitCode, stdout } = ridgepoint(['completion', shell]);
+    expect(exitCode).toBe(0);
+    for (const word of ['bench', 'ubatch-size', 'clear', 'quick']) expect(stdout).toContain(word);
+  });
+});
