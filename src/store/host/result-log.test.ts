@@ -38,7 +38,8 @@ describe('the result log', () => {
     expect(new Set(read.map((record) => record.id)).size).toBe(40);
   });
 
-  test('loses only the torn line, whatever byte it was torn at', async () => {
+  // Some thousand readings of the file, one for each of its bytes.
+  test('loses only the torn line, whatever byte it was torn at', { timeout: 60_000 }, async () => {
     const lines = [first, second, third].map((record) => Buffer.from(encodeResultLine(record)));
     const whole = Buffer.concat(lines);
     const file = path.join(folder, 'torn.jsonl');

@@ -12,7 +12,7 @@ export const RESULT_LOG_FILE = 'results.jsonl';
 const MAX_LOG_BYTES = 1e9;
 /** A record with 10,000 samples and full telemetry has about 150 kB; a longer line is not a record. */
 const MAX_LINE_BYTES = 16 * 2 ** 20;
-const READ_CHUNK_BYTES = 2 ** 20;
+const READ_CHUNK_BYTES = 2 ** 16;
 const NEWLINE = 0x0a;
 
 export type ResultLogErrorCode = 'no-space' | 'not-writable' | 'not-readable' | 'too-large';
@@ -136,7 +136,11 @@ async function readLines(handle: FileHandle): Promise<ResultLogContents> {
     pending = 0;
   };
   for (;;) {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(READ_CHUNK_BYTES), 0, READ_CHUNK_BYTES);
+    const { bytesRead, buffer } = await handle.read(
+      Buffer.allocUnsafe(READ_CHUNK_BYTES),
+      0,
+      READ_CHUNK_BYTES,
+    );
     if (bytesRead === 0) break;
     let rest = buffer.subarray(0, bytesRead);
     for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE)) {
