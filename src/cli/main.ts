@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import { Command, CommanderError, Option } from 'commander';
-import { readFileSync } from 'node:fs';
 import { findCommand } from './command-line.ts';
 import { COMMANDS } from './commands.ts';
 import type { ColorChoice, Enter } from './context.ts';
 import { explain, Interruption, UsageError, type ExitCode } from './exit.ts';
+import { packageVersion } from './version.ts';
 
 /** Parses, runs and answers with an exit code. Modules of a command are loaded only when it is the one that runs. */
 async function main(argv: readonly string[]): Promise<ExitCode> {
@@ -53,13 +53,6 @@ function createProgram(): Command {
     .addHelpText('after', '\nExample:\n  ridgepoint check --quick\n\nridgepoint alone is ridgepoint check.')
     .exitOverride()
     .showHelpAfterError('(--help shows what there is)');
-}
-
-function packageVersion(): string {
-  // src/ and dist/ lie equally deep below the package.
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const { version } = JSON.parse(text) as { readonly version: string };
-  return version;
 }
 
 async function translated(argv: readonly string[], command: string | null): Promise<readonly string[]> {

@@ -1,4 +1,9 @@
 /** The face of `measure`: the protocol, sweeps of points, the record of a measurement and its statistics. */
+export { ceilingProducts, ceilingsOf } from './ceilings.ts';
+export type { Ceilings } from './ceilings.ts';
+export { planCheck } from './check-plan.ts';
+export type { CheckPlan } from './check-plan.ts';
+export { timeToFirstToken } from './first-token.ts';
 export { LayerPlanError, planLayers } from './layer-plan.ts';
 export type { LayerChoice, LayerLimits, LayerPlan } from './layer-plan.ts';
 export type { Observer, Repetitions } from './protocol.ts';

@@ -5,3 +5,6 @@ export type { LlamaBenchMarkdownOptions } from './llama-bench-markdown.ts';
 export { testName } from './test-name.ts';
 export { renderRecordTable } from './record-table.ts';
 export type { TablePalette } from './record-table.ts';
+export { buildCheckReport } from './check-report.ts';
+export type { CheckReport, CheckRun } from './check-report.ts';
+export { renderCheckMarkdown, renderCheckText } from './check-text.ts';
