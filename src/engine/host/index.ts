@@ -3,3 +3,5 @@ export { openEmbeddedEngine } from './embedded.ts';
 export type { EmbeddedEngine, EmbeddedModel, EmbeddedOptions } from './embedded.ts';
 export { embeddedVariants } from './embedded-packages.ts';
 export type { EmbeddedBuild, EmbeddedVariant } from './embedded-packages.ts';
+export { findLlamaBench } from './find-llama-bench.ts';
+export { openLlamaBenchEngine } from './llama-bench.ts';
