@@ -15,13 +15,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'check',
     summary: 'measure this machine: facts, ceilings, a dense and a mixture-of-experts model (the default)',
     example: 'ridgepoint check --quick',
-    load: async () => (await import('./check-options.ts')).configureCheck,
+    load: async () => (await import('./check-command.ts')).configureCheck,
   },
   {
     name: 'bench',
     summary: 'benchmark models; the flags are those of llama-bench',
     example: 'ridgepoint bench qwen3-30b-a3b:Q4_K_M -p 512,2048 -n 128 -d 0-8192+4096',
-    load: async () => (await import('./bench-options.ts')).configureBench,
+    load: async () => (await import('./bench-command.ts')).configureBench,
   },
   {
     name: 'synth',
