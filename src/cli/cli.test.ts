@@ -166,6 +166,22 @@ describe('the command line', () => {
     expect(await readdir(place)).toEqual([]);
   });
 
+  it('lists engines with their devices, and one that fails with its reason', async () => {
+    const place = await mkdtemp(path.join(folder, 'bin-'));
+    const broken = path.join(place, process.platform === 'win32' ? 'llama-bench.exe' : 'llama-bench');
+    await writeFile(broken, '#!/bin/sh\nexit 3\n', { mode: 0o755 });
+    const { exitCode, stdout } = ridgepoint(['engines', '--json'], { PATH: place });
+    expect(exitCode).toBe(0);
+    const { engines } = JSON.parse(stdout) as {
+      readonly engines: readonly { id: string; description: object | null; reason: string | null }[];
+    };
+    const found = engines.find(({ id }) => id === `llama-bench:${broken}`);
+    expect(found).toMatchObject({ description: null, reason: expect.stringContaining(broken) as string });
+    expect(engines.some(({ id, description }) => id.startsWith('embedded:') && description !== null)).toBe(
+      true,
+    );
+  });
+
   it('shows where the cache is limited, and refuses a limit that is no size', () => {
     expect(ridgepoint(['cache'], { RIDGEPOINT_CACHE_LIMIT: '2 GiB' }).stdout).toContain('of 2.00 GiB in');
     const refused = ridgepoint(['cache'], { RIDGEPOINT_CACHE_LIMIT: 'much' });

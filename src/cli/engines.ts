@@ -1,5 +1,10 @@
 import type { Command } from 'commander';
-import { embeddedVariants, openEmbeddedEngine } from '../engine/host/index.ts';
+import {
+  embeddedVariants,
+  findLlamaBench,
+  openEmbeddedEngine,
+  openLlamaBenchEngine,
+} from '../engine/host/index.ts';
 import type { Engine, EngineDescription } from '../engine/index.ts';
 import { formatBytes } from '../units/index.ts';
 import { addEngine, ADDABLE_VARIANTS } from './add-engine.ts';
@@ -52,6 +57,11 @@ async function runEngines(json: boolean, context: CliContext): Promise<ExitCode>
         ? { ...row, description: null, reason: build.reason }
         : { ...row, ...(await described(() => openEmbeddedEngine({ variant, addedFolder }))) },
     );
+    context.signal.throwIfAborted();
+  }
+  for (const executable of await findLlamaBench()) {
+    const program = { id: `llama-bench:${executable}`, package: null, packageVersion: null, directory: null };
+    rows.push({ ...program, ...(await described(() => openLlamaBenchEngine(executable))) });
     context.signal.throwIfAborted();
   }
   if (json) printDocument(context, 'engines', { engines: rows });
