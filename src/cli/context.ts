@@ -4,8 +4,7 @@ import pc from 'picocolors';
 import { Interruption, type ExitCode } from './exit.ts';
 
 /** `--color`: `auto` colours terminals only, and none when `NO_COLOR` is set (no-color.org). */
-export const COLOR_CHOICES = ['auto', 'always', 'never'] as const;
-export type ColorChoice = (typeof COLOR_CHOICES)[number];
+export type ColorChoice = 'auto' | 'always' | 'never';
 
 export type Palette = ReturnType<typeof pc.createColors>;
 

@@ -44,7 +44,6 @@ function createProgram(): Command {
     .description('Measures what a machine can do for large language models, with the real llama.cpp.')
     .version(packageVersion())
     .addOption(
-      // The same words as COLOR_CHOICES; the module that owns them is not loaded for --help.
       new Option('--color <when>', 'when to colour: NO_COLOR turns auto off')
         .choices(['auto', 'always', 'never'] satisfies ColorChoice[])
         .default('auto'),
