@@ -124,23 +124,23 @@ export function llamaBenchArguments(
   const { promptTokens, generatedTokens, depthTokens } = test;
   const both = promptTokens > 0 && generatedTokens > 0;
   return [
-    ...['-m', settings.modelPath],
-    ...['-p', both ? '0' : String(promptTokens)],
-    ...['-n', both ? '0' : String(generatedTokens)],
-    ...(both ? ['-pg', `${promptTokens},${generatedTokens}`] : []),
-    ...optional(dialect.depth, '-d', depthTokens),
-    ...['-b', String(settings.batchTokens)],
-    ...['-ub', String(settings.ubatchTokens)],
-    ...['-ctk', settings.cacheTypeK],
-    ...['-ctv', settings.cacheTypeV],
-    ...['-t', String(settings.threads)],
+    ['-m', settings.modelPath],
+    ['-p', both ? '0' : String(promptTokens)],
+    ['-n', both ? '0' : String(generatedTokens)],
+    both ? ['-pg', `${promptTokens},${generatedTokens}`] : [],
+    optional(dialect.depth, '-d', depthTokens),
+    ['-b', String(settings.batchTokens)],
+    ['-ub', String(settings.ubatchTokens)],
+    ['-ctk', settings.cacheTypeK],
+    ['-ctv', settings.cacheTypeV],
+    ['-t', String(settings.threads)],
     // Builds before negative numbers meant "all" take any number above the layers of a model for it.
-    ...['-ngl', String(settings.gpuLayers === -1 ? ALL_LAYERS : settings.gpuLayers)],
-    ...optional(dialect.cpuMoe, '-ncmoe', settings.cpuMoeLayers),
-    ...['-fa', flashAttentionValue(settings.flashAttention, dialect)],
-    ...['-r', String(repetitions)],
-    ...['-o', 'jsonl'],
-  ];
+    ['-ngl', String(settings.gpuLayers === -1 ? ALL_LAYERS : settings.gpuLayers)],
+    optional(dialect.cpuMoe, '-ncmoe', settings.cpuMoeLayers),
+    ['-fa', flashAttentionValue(settings.flashAttention, dialect)],
+    ['-r', String(repetitions)],
+    ['-o', 'jsonl'],
+  ].flat();
 }
 
 /** llama-bench's own default until it became -1; more layers than any model has. */

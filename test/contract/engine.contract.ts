@@ -25,9 +25,10 @@ export interface ContractOptions {
 
 const GENEROUS: EngineLimits = { loadMilliseconds: 60_000, repetitionMilliseconds: 60_000 };
 /** Long enough for a tiny model to load, short enough to wait for. */
-const SHORT: EngineLimits = { loadMilliseconds: 3_000, repetitionMilliseconds: 500 };
-/** Hours of work, so that it is running when something happens to it. */
-const ENDLESS: BenchTest = { promptTokens: 0, generatedTokens: 2_000_000, depthTokens: 0 };
+const SHORT: EngineLimits = { loadMilliseconds: 5_000, repetitionMilliseconds: 500 };
+/** Many seconds of work on the tiny model, so that it is running when something happens to it. */
+const LONG: BenchTest = { promptTokens: 0, generatedTokens: 65_000, depthTokens: 0 };
+const LONG_CONTEXT = { contextTokens: 65_536 };
 
 /** The suite that every engine passes, on models of a few megabytes. */
 export function describeEngineContract(
@@ -194,7 +195,7 @@ export function describeEngineContract(
     it('stops on abort, with its reason, and leaves no process behind', async () => {
       const abort = new AbortController();
       await withModel(
-        settings(dense),
+        settings(dense, LONG_CONTEXT),
         async (model) => {
           const { running, processId } = await started(model);
           abort.abort(new Error('enough'));
@@ -207,7 +208,7 @@ export function describeEngineContract(
     });
 
     it('reports a process that was killed from outside as crashed', async () => {
-      await withModel(settings(dense), async (model) => {
+      await withModel(settings(dense, LONG_CONTEXT), async (model) => {
         const { running, processId } = await started(model);
         process.kill(processId, 'SIGKILL');
         expect(await failureOf(running)).toMatchObject({ kind: 'crashed', details: { signal: 'SIGKILL' } });
@@ -217,7 +218,7 @@ export function describeEngineContract(
 
     it('gives up a process that does not answer, and kills it', async () => {
       await withModel(
-        settings(dense),
+        settings(dense, LONG_CONTEXT),
         async (model) => {
           const { running, processId } = await started(model);
           process.kill(processId, 'SIGSTOP');
@@ -230,9 +231,9 @@ export function describeEngineContract(
   });
 }
 
-/** Begins a run without end; returns when its process is there and at work. */
+/** Begins a long run; returns when its process is there and at work. */
 async function started(model: LoadedModel): Promise<{ running: Promise<unknown>; processId: number }> {
-  const running = model.run({ test: ENDLESS, repetitions: 1 });
+  const running = model.run({ test: LONG, repetitions: 1 });
   // Awaited by the test; until then a rejection is not an unhandled one.
   running.catch(() => undefined);
   await pause(200);

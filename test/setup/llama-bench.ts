@@ -70,15 +70,15 @@ async function compile(source: string, output: string, build: LlamaBenchBuild): 
   await program(
     'g++',
     [
-      ...['-O2', '-DNDEBUG', '-std=c++17', '-Iinclude', '-Iggml/include', '-Icommon', '-Ivendor'],
-      ...['tools/llama-bench/main.cpp', 'tools/llama-bench/llama-bench.cpp'],
-      ...['-o', path.join(output, 'llama-bench'), `-L${libraries}`],
+      ['-O2', '-DNDEBUG', '-std=c++17', '-Iinclude', '-Iggml/include', '-Icommon', '-Ivendor'],
+      ['tools/llama-bench/main.cpp', 'tools/llama-bench/llama-bench.cpp'],
+      ['-o', path.join(output, 'llama-bench'), `-L${libraries}`],
       library(/^libllama-common\.so$/),
       library(new RegExp(String.raw`^libllama${variant}\.v[\d.]+\.so$`)),
       library(new RegExp(String.raw`^libggml${variant}\.v[\d.]+\.so$`)),
       library(/^libggml-base\.so$/),
-      ...[`-Wl,-rpath,${libraries}`, '-Wl,--allow-shlib-undefined', '-lpthread'],
-    ],
+      [`-Wl,-rpath,${libraries}`, '-Wl,--allow-shlib-undefined', '-lpthread'],
+    ].flat(),
     source,
   );
   // The engine looks its backends up beside the executable.
