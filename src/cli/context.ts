@@ -6,7 +6,7 @@ import { Interruption, type ExitCode } from './exit.ts';
 /** `--color`: `auto` colours terminals only, and none when `NO_COLOR` is set (no-color.org). */
 export type ColorChoice = 'auto' | 'always' | 'never';
 
-export type Palette = ReturnType<typeof pc.createColors>;
+type Palette = ReturnType<typeof pc.createColors>;
 
 /** The folders of the platform: XDG on Linux, Library on macOS, AppData on Windows. */
 export interface CliPaths {
