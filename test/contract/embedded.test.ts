@@ -22,5 +22,6 @@ describe.skipIf(process.platform !== 'linux' || !installed('vulkan'))('with the 
   describeEngineContract('the embedded engine', () => openEmbeddedEngine({ variant: 'vulkan' }), {
     stopped: 'gpu-hang',
     gpuLayers: -1,
+    slow: true,
   });
 });
