@@ -106,7 +106,7 @@ koffi.struct('ggml_tensor_head', {
 koffi.struct('llama_model_tensor_buft_override', { pattern: 'const char *', buft: 'void *' });
 const EVAL_CALLBACK = koffi.proto('bool ridgepoint_eval_callback(void *tensor, bool ask, void *user_data)');
 const NEW_THREADPOOL = koffi.proto('void *ridgepoint_new_threadpool(ggml_threadpool_params *params)');
-const FREE_THREADPOOL = koffi.proto('void ridgepoint_free_threadpool(void *threadpool)');
+const SET_THREADPOOL = koffi.proto('void ridgepoint_set_threadpool(void *backend, void *threadpool)');
 const EXTRA_BUFFERS = koffi.proto('void *ridgepoint_extra_buffer_types(void *device)');
 const SET_THREADS = koffi.proto('void ridgepoint_set_threads(void *backend, int n_threads)');
 
@@ -176,7 +176,11 @@ export interface Library {
   /** Calls a function of libggml, the registry of backends. */
   readonly registry: (declaration: string) => NativeFunction;
   newThreadpool(registryEntry: Pointer, threads: number): Pointer;
-  freeThreadpool(registryEntry: Pointer, threadpool: Pointer): void;
+  /**
+   * Puts the threads of a pool to sleep; the next graph wakes them. The CPU backend pauses the pool that it is told to
+   * leave (ggml_backend_cpu_set_threadpool), and that is the only way to it that every build offers.
+   */
+  pauseThreadpool(registryEntry: Pointer, backend: Pointer, threadpool: Pointer): void;
   setBackendThreads(registryEntry: Pointer, backend: Pointer, threads: number): void;
   /** Buffer types beyond the device's own: repacked weights on a CPU (ggml_backend_dev_get_extra_bufts). */
   extraBufferTypes(device: Pointer): Pointer[];
@@ -248,8 +252,10 @@ export function openLibrary(directory: string): Library {
       const params = ggml('ggml_threadpool_params ggml_threadpool_params_default(int n_threads)')(threads);
       return koffi.call(procedure(registryEntry, 'ggml_threadpool_new'), NEW_THREADPOOL, params) as Pointer;
     },
-    freeThreadpool(registryEntry, threadpool) {
-      koffi.call(procedure(registryEntry, 'ggml_threadpool_free'), FREE_THREADPOOL, threadpool);
+    pauseThreadpool(registryEntry, backend, threadpool) {
+      const setThreadpool = procedure(registryEntry, 'ggml_backend_cpu_set_threadpool');
+      koffi.call(setThreadpool, SET_THREADPOOL, backend, threadpool);
+      koffi.call(setThreadpool, SET_THREADPOOL, backend, null);
     },
     setBackendThreads(registryEntry, backend, threads) {
       koffi.call(procedure(registryEntry, 'ggml_backend_set_n_threads'), SET_THREADS, backend, threads);

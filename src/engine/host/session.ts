@@ -26,7 +26,10 @@ export class Session {
   readonly #tokens: Int32Array;
   readonly #tokensAt: Pointer;
   #context: Pointer;
-  #threadpool: Pointer = null;
+  readonly #cpu: Pointer;
+  readonly #threadpool: Pointer;
+  /** A CPU backend that computes nothing: it is handed the pool to put it to sleep. */
+  readonly #idleBackend: Pointer;
   #cachedDepth: { readonly depth: number; readonly at: Pointer; readonly size: number } | null = null;
 
   /** @throws LibraryError when llama.cpp refuses the model or the context; its log says why. */
@@ -43,7 +46,13 @@ export class Session {
       : null;
     this.#tokensAt = library.allocate('int32_t', settings.batchTokens);
     this.#tokens = new Int32Array(library.view(this.#tokensAt, settings.batchTokens * 4));
-    this.#attachThreads();
+    this.#cpu = library.registry('void *ggml_backend_reg_by_name(const char *name)')('CPU') as Pointer;
+    this.#threadpool = library.newThreadpool(this.#cpu, settings.threads);
+    const device = library.registry('void *ggml_backend_dev_by_name(const char *name)')('CPU') as Pointer;
+    this.#idleBackend = library.ggml('void *ggml_backend_dev_init(void *device, const char *params)')(
+      device,
+      null,
+    ) as Pointer;
   }
 
   info(): WorkerAnswer<'load'> {
@@ -65,11 +74,13 @@ export class Session {
   /** One repetition on an empty cache, filled to the test's depth first; only what comes after is timed. */
   run(test: BenchTest): WorkerAnswer<'run'> {
     this.#clear();
-    if (test.depthTokens > 0) this.#fillTo(test.depthTokens);
-    const start = process.hrtime.bigint();
-    if (test.promptTokens > 0) this.#prompt(test.promptTokens);
-    if (test.generatedTokens > 0) this.#generate(test.generatedTokens);
-    return { nanoseconds: nanoseconds(Number(process.hrtime.bigint() - start)) };
+    return this.#withThreads(() => {
+      if (test.depthTokens > 0) this.#fillTo(test.depthTokens);
+      const start = process.hrtime.bigint();
+      if (test.promptTokens > 0) this.#prompt(test.promptTokens);
+      if (test.generatedTokens > 0) this.#generate(test.generatedTokens);
+      return { nanoseconds: nanoseconds(Number(process.hrtime.bigint() - start)) };
+    });
   }
 
   /**
@@ -91,9 +102,7 @@ export class Session {
     });
     library.llama('void llama_free(void *ctx)')(this.#context);
     this.#context = this.#newContext(callback);
-    this.#attachThreads();
-    if (singly) this.#generate(tokens);
-    else this.#prompt(tokens);
+    this.#withThreads(() => (singly ? this.#generate(tokens) : this.#prompt(tokens)));
     const logits = library.llama('void *llama_get_logits_ith(void *ctx, int32_t i)')(
       this.#context,
       -1,
@@ -129,16 +138,23 @@ export class Session {
     return context;
   }
 
-  /** A pool of threads that poll between graphs, as llama-bench attaches it; without one every token starts threads. */
-  #attachThreads(): void {
-    const cpu = this.#library.registry('void *ggml_backend_reg_by_name(const char *name)')('CPU') as Pointer;
-    if (this.#threadpool === null)
-      this.#threadpool = this.#library.newThreadpool(cpu, this.#settings.threads);
-    this.#library.llama('void llama_attach_threadpool(void *ctx, void *threadpool, void *threadpool_batch)')(
+  /**
+   * Works with a pool of threads that poll between graphs, as llama-bench attaches it; without one every token starts
+   * threads. The pool sleeps when the work is done: left alone it would go on polling for a tenth of a second and
+   * more, on the cores that the other model of an interleaved measurement needs by then.
+   */
+  #withThreads<T>(work: () => T): T {
+    const library = this.#library;
+    library.llama('void llama_attach_threadpool(void *ctx, void *threadpool, void *threadpool_batch)')(
       this.#context,
       this.#threadpool,
       null,
     );
+    try {
+      return work();
+    } finally {
+      library.pauseThreadpool(this.#cpu, this.#idleBackend, this.#threadpool);
+    }
   }
 
   #clear(): void {
