@@ -39,7 +39,7 @@ export async function readMachine({ description }: ChosenEngine): Promise<Machin
 }
 
 /** What the protocol needs of this computer. */
-export const observer: Observer = {
+const observer: Observer = {
   now: () => seconds(performance.now() / 1000),
   watch: (pid) => startTelemetry({ pid }),
 };

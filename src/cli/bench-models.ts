@@ -81,7 +81,7 @@ async function fileModel(file: string, options: ModelOptions): Promise<SweepMode
       },
     };
   } catch (error) {
-    return { facts, open: () => Promise.reject(error as Error) };
+    return { facts, open: () => Promise.reject(error) };
   }
 }
 

@@ -15,5 +15,5 @@ export type {
   Ruler,
   RunRequest,
 } from './engine.ts';
-export { EngineFailure, FAILURE_KINDS, classifyEnd } from './failure.ts';
-export type { FailureKind, ProcessEnd } from './failure.ts';
+export { EngineFailure, FAILURE_KINDS } from './failure.ts';
+export type { FailureKind } from './failure.ts';

@@ -9,7 +9,7 @@ export type { LayerChoice, LayerLimits, LayerPlan } from './layer-plan.ts';
 export type { Observer, Repetitions } from './protocol.ts';
 export { RECORD_SCHEMA_VERSION, measurementRecordSchema } from './record.ts';
 export type { MeasurementRecord, MeasurementRun } from './record.ts';
-export { EXTRAPOLATION_ERROR, fullSamplesNanoseconds, summarise, summariseOrExplain } from './summary.ts';
+export { fullSamplesNanoseconds, summarise, summariseOrExplain } from './summary.ts';
 export type { Estimate, Extrapolation, Range, Summary, SummaryOrReason } from './summary.ts';
 export { runSweep } from './sweep.ts';
 export type {

@@ -3,13 +3,11 @@ export { GGML_TYPES } from './ggml-types.ts';
 export type { GgmlTypeName } from './ggml-types.ts';
 export { isSlidingWindowLayer, shapeOf } from './shape.ts';
 export type { ModelShape } from './shape.ts';
-export { SYNTHETIC_ARCHITECTURES, UnsupportedArchitectureError } from './architectures/registry.ts';
 export { MIX_NAMES, isMixName } from './mixes.ts';
 export type { MixName } from './mixes.ts';
 export {
   activeParameterCount,
   activeWeightBytesPerToken,
-  allLayers,
   parameterCount,
   tensorsOf,
   weightBytes,

@@ -1,7 +1,7 @@
 import type { EngineDescription } from '../engine/index.ts';
 import type { MachineFacts } from '../machine/index.ts';
 import {
-  summarise,
+  summariseOrExplain,
   timeToFirstToken,
   type Ceilings,
   type Estimate,
@@ -165,16 +165,21 @@ function judge(run: CheckRun, ceilings: Ceilings | null): CheckedModel {
       promptTokens,
       seconds: firstToken(prompt, deep, promptTokens),
     })),
-    warnings: [...new Set(run.records.flatMap((record) => record.warnings))],
+    warnings: onceEach(run.records.flatMap((record) => record.warnings)),
     recordIds: run.records.map(({ id }) => id),
   };
+}
+
+/** Warnings that differ only in their numbers are said once, with the numbers of the last; the records keep them all. */
+function onceEach(warnings: readonly string[]): string[] {
+  return [...new Map(warnings.map((warning) => [warning.replaceAll(/[\d.]+/g, '#'), warning])).values()];
 }
 
 function speed(record: MeasurementRecord | undefined): Finding<Ranged<TokensPerSecond>> {
   if (record === undefined) return { missing: 'not measured' };
   if (record.failure !== null) return { missing: record.failure.sentence };
-  const estimate = summarise(record)?.tokensPerSecond;
-  return estimate === undefined ? { missing: 'the repetitions make no number' } : ranged(estimate);
+  const { summary, reason } = summariseOrExplain(record);
+  return summary === null ? { missing: reason } : ranged(summary.tokensPerSecond);
 }
 
 function ranged<Quantity>(estimate: Estimate<Quantity>): Finding<Ranged<Quantity>> {

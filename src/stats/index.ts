@@ -4,5 +4,5 @@ export type { Interval } from './bootstrap.ts';
 export { comparePairs } from './compare.ts';
 export type { PairedComparison, PairedVerdict } from './compare.ts';
 export { seededRandom } from './random.ts';
-export { mean, median, outliers, quantile, sortSamples, standardDeviation } from './samples.ts';
+export { median, outliers, sortSamples, standardDeviation } from './samples.ts';
 export type { SortedSamples } from './samples.ts';

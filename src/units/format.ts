@@ -1,4 +1,4 @@
-import type { Bytes, BytesPerSecond, FlopPerSecond, Fraction, Seconds, TokensPerSecond } from './quantity.ts';
+import type { Bytes, BytesPerSecond, FlopPerSecond, Fraction, Seconds } from './quantity.ts';
 
 /** `digits` significant digits, without an exponent and without inventing precision: 0.0123, 1.23, 12.3, 123, 1234. */
 export function formatSignificant(value: number, digits = 3): string {
@@ -34,11 +34,6 @@ export function formatFlopPerSecond(value: FlopPerSecond): string {
   return value >= 1e12
     ? `${formatSignificant(value / 1e12)} TFLOP/s`
     : `${formatSignificant(value / 1e9)} GFLOP/s`;
-}
-
-/** `48.2 tokens/s`. */
-export function formatTokensPerSecond(value: TokensPerSecond): string {
-  return `${formatSignificant(value)} tokens/s`;
 }
 
 /** `83 %`; below ten percent one decimal is kept. */

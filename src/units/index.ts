@@ -5,20 +5,17 @@ export {
   MIB,
   bytes,
   bytesPerSecond,
-  celsius,
   flopPerSecond,
   fraction,
   hertz,
   nanoseconds,
   seconds,
-  toSeconds,
   tokensPerSecond,
   watts,
 } from './quantity.ts';
 export type {
   Bytes,
   BytesPerSecond,
-  Celsius,
   FlopPerSecond,
   Fraction,
   Hertz,
@@ -34,6 +31,5 @@ export {
   formatFraction,
   formatSeconds,
   formatSignificant,
-  formatTokensPerSecond,
 } from './format.ts';
 export { parseBytes } from './parse.ts';

@@ -22,8 +22,6 @@ export type TokensPerSecond = Quantity<'tokens/s'>;
 export type Watts = Quantity<'W'>;
 /** A frequency, in hertz. */
 export type Hertz = Quantity<'Hz'>;
-/** A temperature, in degrees Celsius. */
-export type Celsius = Quantity<'°C'>;
 /** A dimensionless share; 1 is the whole. */
 export type Fraction = Quantity<'1'>;
 
@@ -36,12 +34,8 @@ export const nanoseconds = (value: number): Nanoseconds => value as Nanoseconds;
 export const tokensPerSecond = (value: number): TokensPerSecond => value as TokensPerSecond;
 export const watts = (value: number): Watts => value as Watts;
 export const hertz = (value: number): Hertz => value as Hertz;
-export const celsius = (value: number): Celsius => value as Celsius;
 export const fraction = (value: number): Fraction => value as Fraction;
 
 export const KIB = bytes(2 ** 10);
 export const MIB = bytes(2 ** 20);
 export const GIB = bytes(2 ** 30);
-
-/** Converts nanoseconds to seconds. */
-export const toSeconds = (value: Nanoseconds): Seconds => seconds(value / 1e9);

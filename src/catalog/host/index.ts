@@ -1,2 +1,2 @@
 /** The host face of `catalog`: the data files of the package. */
-export { CatalogDataError, readModelRecords, readSources } from './read-models.ts';
+export { readModelRecords, readSources } from './read-models.ts';

@@ -269,14 +269,14 @@ export function openLibrary(directory: string): Library {
       if (found === null || found === 0n) return [];
       const list = koffi.call(found, EXTRA_BUFFERS, device) as Pointer;
       const types: Pointer[] = [];
-      for (let offset = 0; list !== null && list !== 0n; offset += koffi.sizeof('void *')) {
+      if (list === null || list === 0n) return types;
+      for (let offset = 0; ; offset += koffi.sizeof('void *')) {
         const type = koffi.decode(list, offset, 'void *') as Pointer;
-        if (type === null || type === 0n) break;
+        if (type === null || type === 0n) return types;
         types.push(type);
       }
-      return types;
     },
-    evalCallback: (callback) => koffi.register(callback, koffi.pointer(EVAL_CALLBACK)) as Pointer,
+    evalCallback: (callback) => koffi.register(callback, koffi.pointer(EVAL_CALLBACK)),
     allocate: (type, count) => koffi.alloc(type, count) as Pointer,
     write: (at, offset, type, value) => {
       koffi.encode(at, offset, type, value);

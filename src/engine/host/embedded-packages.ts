@@ -42,23 +42,26 @@ const PACKAGES: Readonly<Record<string, readonly (readonly [EmbeddedVariant, str
  */
 export function embeddedVariants(addedFolder?: string): EmbeddedBuild[] {
   const names = PACKAGES[`${process.platform}-${process.arch}`] ?? [];
-  return names.map(([variant, name]) => {
-    const packageName = `@node-llama-cpp/${name}`;
-    const found = packageFolders(packageName, addedFolder).find((folder) => existsSync(folder));
-    const build = { variant, package: packageName, version: PACKAGE_VERSION };
-    if (found === undefined) {
-      const remedy = variant === 'cuda' ? 'ridgepoint engines add cuda' : 'npm install';
-      return { ...build, directory: null, reason: `not installed; run: ${remedy}` };
-    }
-    const manifest = JSON.parse(readFileSync(path.join(found, 'package.json'), 'utf8')) as {
-      version?: string;
-    };
-    if (manifest.version !== PACKAGE_VERSION) {
-      const reason = `version ${manifest.version ?? 'unknown'} is installed, ${PACKAGE_VERSION} is needed`;
-      return { ...build, directory: null, reason };
-    }
-    return { ...build, directory: path.join(found, 'bins', name), reason: '' };
-  });
+  return names.map(([variant, name]) => embeddedBuild(variant, name, addedFolder));
+}
+
+function embeddedBuild(
+  variant: EmbeddedVariant,
+  name: string,
+  addedFolder: string | undefined,
+): EmbeddedBuild {
+  const build = { variant, package: `@node-llama-cpp/${name}`, version: PACKAGE_VERSION };
+  const found = packageFolders(build.package, addedFolder).find((folder) => existsSync(folder));
+  if (found === undefined) {
+    const remedy = variant === 'cuda' ? 'ridgepoint engines add cuda' : 'npm install';
+    return { ...build, directory: null, reason: `not installed; run: ${remedy}` };
+  }
+  const manifest = JSON.parse(readFileSync(path.join(found, 'package.json'), 'utf8')) as { version?: string };
+  if (manifest.version !== PACKAGE_VERSION) {
+    const reason = `version ${manifest.version ?? 'unknown'} is installed, ${PACKAGE_VERSION} is needed`;
+    return { ...build, directory: null, reason };
+  }
+  return { ...build, directory: path.join(found, 'bins', name), reason: '' };
 }
 
 function packageFolders(packageName: string, addedFolder: string | undefined): string[] {

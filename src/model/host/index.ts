@@ -1,7 +1,6 @@
 /** The host face of `model`: local GGUF files, synthetic files and their cache. */
-export { ModelFileError } from './model-file-error.ts';
 export type { ModelFileErrorCode } from './model-file-error.ts';
-export { readGgufHeader, readGgufSummary } from './read-gguf.ts';
+export { readGgufSummary } from './read-gguf.ts';
 export { openSyntheticCache } from './synthetic-cache.ts';
 export type { CacheLease, CachedFile, EnsureOptions, SyntheticCache } from './synthetic-cache.ts';
 export { shapeHashOf, writeSynthetic } from './write-synthetic.ts';

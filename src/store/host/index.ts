@@ -1,3 +1,3 @@
 /** The face of `store/host`: the log of results on the disk. */
-export { openResultLog, RESULT_LOG_FILE, ResultLogError } from './result-log.ts';
+export { openResultLog } from './result-log.ts';
 export type { DamagedLine, ResultLog, ResultLogContents, ResultLogErrorCode } from './result-log.ts';

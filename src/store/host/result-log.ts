@@ -5,9 +5,6 @@ import { TextDecoder } from 'node:util';
 import type { MeasurementRecord } from '../../measure/index.ts';
 import { encodeResultLine, parseResultLine } from '../result-line.ts';
 
-/** The file in the data folder that holds every record. */
-export const RESULT_LOG_FILE = 'results.jsonl';
-
 /** About 300,000 records of 3 kB, more than years of measuring; a larger file is not ours or has run away. */
 const MAX_LOG_BYTES = 1e9;
 /** A record with 10,000 samples and full telemetry has about 150 kB; a longer line is not a record. */

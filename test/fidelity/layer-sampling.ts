@@ -1,0 +1,176 @@
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { openEmbeddedEngine } from '../../src/engine/host/index.ts';
+import type { EngineDescription } from '../../src/engine/index.ts';
+import {
+  planLayers,
+  runSweep,
+  summarise,
+  type MeasurementRecord,
+  type ModelFile,
+  type SweepModel,
+} from '../../src/measure/index.ts';
+import { startTelemetry } from '../../src/machine/host/index.ts';
+import { writeSynthetic } from '../../src/model/host/index.ts';
+import { parameterCount, weightBytes, type MixName, type ModelShape } from '../../src/model/index.ts';
+import { median, sortSamples, standardDeviation } from '../../src/stats/index.ts';
+import { seconds } from '../../src/units/index.ts';
+import { shapeNamed } from './models.ts';
+import { printRows } from './table.ts';
+
+const RUNS = 5;
+const LIMITS = { memoryBytes: null, diskBytes: null, lastLevelCacheBytes: null };
+const TESTS = [
+  { promptTokens: 128, generatedTokens: 0, depthTokens: 0 },
+  { promptTokens: 0, generatedTokens: 32, depthTokens: 0 },
+] as const;
+
+/** Models that fit a machine of 24 GiB whole, weights repacked: experts are left out of the two with experts. */
+function subjects(): { name: string; shape: ModelShape; mix: MixName }[] {
+  const dense = shapeNamed('llama-3.2-3b:Q4_K_M');
+  const experts = shapeNamed('qwen3-30b-a3b:Q4_K_M');
+  const oss = shapeNamed('gpt-oss-20b:MXFP4');
+  return [
+    { name: 'llama-3.2-3b:Q4_K_M', ...dense },
+    {
+      name: 'qwen3-30b-a3b:Q4_K_M with 32 of 128 experts',
+      mix: experts.mix,
+      shape: withExperts(experts.shape, 32),
+    },
+    { name: 'gpt-oss-20b:MXFP4 with 16 of 32 experts', mix: oss.mix, shape: withExperts(oss.shape, 16) },
+  ];
+}
+
+function withExperts(shape: ModelShape, count: number): ModelShape {
+  if (shape.experts === null) throw new Error(`${shape.id} has no experts`);
+  return { ...shape, experts: { ...shape.experts, count } };
+}
+
+/** Layer samples extrapolated against the whole model, run in turn. */
+export async function compareLayers(folder: string): Promise<void> {
+  const engine = openEmbeddedEngine({ variant: 'cpu' });
+  const description = await engine.describe();
+  for (const { name, shape, mix } of subjects()) {
+    const plans = {
+      sampled: planLayers(shape, mix, [4, 8], LIMITS).samples,
+      whole: planLayers(shape, mix, 'all', LIMITS).samples,
+    };
+    const models = {
+      sampled: await prepared(name, shape, mix, plans.sampled, folder),
+      whole: await prepared(name, shape, mix, plans.whole, folder),
+    };
+    for (const test of TESTS) {
+      const rows: string[][] = [];
+      const ratios: number[] = [];
+      let covered = 0;
+      let widest = 0;
+      for (let run = 0; run < RUNS; run += 1) {
+        const order = run % 2 === 0 ? (['sampled', 'whole'] as const) : (['whole', 'sampled'] as const);
+        const records = new Map<string, MeasurementRecord>();
+        for (const kind of order) records.set(kind, await measure(models[kind], test, engine, description));
+        const sampled = records.get('sampled');
+        const whole = records.get('whole');
+        const estimate = sampled === undefined ? null : summarise(sampled)?.tokensPerSecond;
+        const truth = whole === undefined ? null : summarise(whole)?.tokensPerSecond;
+        const range = estimate?.interval80;
+        if (!estimate || !truth || !range) throw new Error(`${name}: a run made no number`);
+        const inside = range.low <= truth.value && truth.value <= range.high;
+        if (inside) covered += 1;
+        const halfWidth = (range.high - range.low) / 2 / estimate.value;
+        widest = Math.max(widest, halfWidth);
+        ratios.push(estimate.value / truth.value);
+        rows.push([
+          String(run + 1),
+          estimate.value.toFixed(2),
+          `${range.low.toFixed(2)} to ${range.high.toFixed(2)} (±${(halfWidth * 100).toFixed(1)} %)`,
+          truth.value.toFixed(2),
+          (estimate.value / truth.value).toFixed(3),
+          inside ? 'yes' : 'no',
+        ]);
+      }
+      const testLabel = test.promptTokens > 0 ? `pp${test.promptTokens}` : `tg${test.generatedTokens}`;
+      process.stdout.write(`### ${name}, ${testLabel}\n\n`);
+      printRows(['run', 'from 4 and 8 layers', '80 % interval', 'whole', 'ratio', 'inside'], rows);
+      const spread = standardDeviation(ratios.map(Math.log));
+      process.stdout.write(
+        `median ratio ${median(sortSamples(ratios)).toFixed(3)}, inside in ${covered} of ${RUNS}, widest ±${(widest * 100).toFixed(1)} %, standard deviation of the log ratio ${spread.toFixed(3)}\n\n`,
+      );
+    }
+  }
+}
+
+async function prepared(
+  name: string,
+  shape: ModelShape,
+  mix: MixName,
+  samples: readonly (readonly number[])[],
+  folder: string,
+): Promise<SweepModel> {
+  const files: ModelFile[] = [];
+  for (const layers of samples) {
+    const file = path.join(folder, `${shape.id}-${mix}-${layers.length}.gguf`);
+    const written = await writeSynthetic({ shape, mix, layers, path: file });
+    files.push({ path: file, bytes: written.bytes, layers });
+  }
+  return {
+    facts: {
+      source: 'synthetic',
+      name,
+      file: files.at(-1)?.path ?? '',
+      architecture: shape.architecture,
+      quantisation: mix,
+      shapeHash: null,
+      description: name,
+      sizeBytes: weightBytes(shape, mix),
+      parameters: parameterCount(shape),
+      layers: shape.layers,
+    },
+    open: () => Promise.resolve({ files, warnings: [], release: () => undefined }),
+  };
+}
+
+async function measure(
+  model: SweepModel,
+  test: (typeof TESTS)[number],
+  engine: ReturnType<typeof openEmbeddedEngine>,
+  description: EngineDescription,
+): Promise<MeasurementRecord> {
+  const settings = {
+    gpuLayers: -1,
+    cpuMoeLayers: 0,
+    batchTokens: 2048,
+    ubatchTokens: 512,
+    cacheTypeK: 'f16',
+    cacheTypeV: 'f16',
+    flashAttention: 'auto',
+    threads: 2,
+  } as const;
+  const run = randomUUID();
+  const [record] = await runSweep(
+    {
+      benchmark: { id: 'ridgepoint.fidelity', version: 1 },
+      key: run,
+      run,
+      points: [{ model, settings, test }],
+      finished: new Set(),
+      repetitions: { count: 5, budgetSeconds: seconds(10) },
+      limits: { loadMilliseconds: 600_000, repetitionMilliseconds: 600_000 },
+    },
+    {
+      engine,
+      description,
+      machine: { stateHash: '', state: {}, cpu: null, memoryBytes: null, gpus: [], operatingSystem: null },
+      observer: { now: () => seconds(performance.now() / 1000), watch: (pid) => startTelemetry({ pid }) },
+      append: () => Promise.resolve(),
+      newId: randomUUID,
+      timestamp: () => new Date().toISOString(),
+      availableBytes: () => null,
+      onEvent: () => undefined,
+    },
+    new AbortController().signal,
+  );
+  if (record === undefined || record.outcome !== 'measured') {
+    throw new Error(record?.failure?.sentence ?? 'nothing was measured');
+  }
+  return record;
+}

@@ -1,0 +1,25 @@
+/**
+ * `npm run fidelity`: holds Ridgepoint against the official llama-bench and against whole models, on this machine, and
+ * prints the tables of docs/fidelity.md. It takes about half an hour and 15 GB of disk, and wants a quiet machine.
+ * `npm run fidelity -- engine`, `-- labels` and `-- layers` run one part.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { compareEngines } from './engine-parity.ts';
+import { compareLabels } from './labels.ts';
+import { compareLayers } from './layer-sampling.ts';
+
+const parts = { engine: compareEngines, labels: compareLabels, layers: compareLayers };
+
+const wanted = process.argv.slice(2);
+const folder = mkdtempSync(path.join(tmpdir(), 'ridgepoint-fidelity-'));
+try {
+  for (const [name, run] of Object.entries(parts)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    process.stdout.write(`\n## ${name}\n\n`);
+    await run(folder);
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
