@@ -5,6 +5,7 @@ import {
   type EmbeddedEngine,
 } from '../engine/host/index.ts';
 import { EngineFailure, type Engine, type EngineDescription } from '../engine/index.ts';
+import { bytes, type Bytes } from '../units/index.ts';
 import { enginesDirectory, type CliContext } from './context.ts';
 import type { Backend, EngineChoice } from './engine-options.ts';
 
@@ -75,7 +76,17 @@ export async function chooseEngine(
 
 function seesGpu(description: EngineDescription): boolean {
   return description.devices.some(
+    // llama-bench does not say what kind its devices are, but lists only the CPU as such.
     ({ kind, description: name }) =>
-      (kind === 'gpu' || kind === 'integrated-gpu') && !SOFTWARE_RENDERER.test(name),
+      kind !== 'cpu' && kind !== 'accelerator' && !SOFTWARE_RENDERER.test(name),
   );
+}
+
+/** Memory that weights may take where the engine computes; null is unknown and limits nothing. */
+export function weightMemory({ description, onGpu }: ChosenEngine): Bytes | null {
+  if (!onGpu) return bytes(process.availableMemory());
+  const free = description.devices
+    .filter(({ kind }) => kind !== 'cpu')
+    .flatMap(({ freeBytes }) => freeBytes ?? []);
+  return free.length === 0 ? null : bytes(Math.max(...free));
 }

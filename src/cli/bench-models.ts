@@ -25,6 +25,8 @@ export interface ModelOptions {
   readonly layers: LayerChoice;
   /** Of this machine; null is unknown. */
   readonly lastLevelCacheBytes: Bytes | null;
+  /** What weights may take on the engine's device, asked when a model's turn comes; null is unknown. */
+  readonly memoryBytes: () => Bytes | null;
   /** llama.cpp's own builds know architectures of their own; ours is pinned. */
   readonly knowsArchitecture: (name: string) => boolean;
 }
@@ -94,7 +96,7 @@ function syntheticModel(
 ): SweepModel {
   const open = async (signal: AbortSignal): Promise<OpenedModel> => {
     const plan = planLayers(shape, mix, options.layers, {
-      memoryBytes: bytes(process.availableMemory()),
+      memoryBytes: options.memoryBytes(),
       diskBytes: freeDisk(syntheticDirectory(context.paths)),
       lastLevelCacheBytes: options.lastLevelCacheBytes,
     });

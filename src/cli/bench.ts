@@ -15,7 +15,7 @@ import {
 import { renderLlamaBench, renderRecordTable, testName, type LlamaBenchFormat } from '../report/index.ts';
 import { sweepProgress } from '../store/index.ts';
 import { seconds } from '../units/index.ts';
-import { chooseEngine } from './bench-engine.ts';
+import { chooseEngine, weightMemory } from './bench-engine.ts';
 import { openLog, readMachine, sweepHost, type Machine } from './bench-host.ts';
 import { architecturesOf, shortName, sweepModel } from './bench-models.ts';
 import type { BenchOptions } from './bench-options.ts';
@@ -43,6 +43,7 @@ export async function runBench(
   const modelOptions = {
     layers: layerChoice(options),
     lastLevelCacheBytes: valueOf(machine.facts.cpu.l3TotalBytes) ?? null,
+    memoryBytes: () => weightMemory(chosen),
     knowsArchitecture: architecturesOf(chosen.embedded !== null),
   };
   const models: SweepModel[] = [];

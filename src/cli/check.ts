@@ -32,15 +32,16 @@ import {
   renderCheckMarkdown,
   renderCheckText,
   testName,
+  type CheckReport,
   type CheckRun,
 } from '../report/index.ts';
-import { bytes, bytesPerSecond, flopPerSecond, seconds } from '../units/index.ts';
-import { chooseEngine, type ChosenEngine } from './bench-engine.ts';
+import { bytesPerSecond, flopPerSecond, seconds } from '../units/index.ts';
+import { chooseEngine, weightMemory, type ChosenEngine } from './bench-engine.ts';
 import { openLog, readMachine, sweepHost, type Machine } from './bench-host.ts';
 import { architecturesOf, sweepModel } from './bench-models.ts';
 import type { CheckOptions } from './check-options.ts';
 import { resultLogPath, type CliContext } from './context.ts';
-import { CommandFailure, type ExitCode } from './exit.ts';
+import type { ExitCode } from './exit.ts';
 import { printJson } from './output.ts';
 import { packageVersion } from './version.ts';
 
@@ -71,8 +72,14 @@ export async function runCheck(options: CheckOptions, context: CliContext): Prom
       say(`Measuring ${event.point.model.facts.name} ${testName(event.point.test)} ...`);
   });
   const runs: CheckRun[] = [];
+  const notRun: CheckReport['notRun'][number][] = [];
   for (const candidates of MODELS) {
-    runs.push(await checkModel(candidates, options, measuredCeilings, machine, chosen, host, context));
+    try {
+      runs.push(await checkModel(candidates, options, measuredCeilings, machine, chosen, host, context));
+    } catch (error) {
+      if (!(error instanceof LayerPlanError)) throw error;
+      notRun.push({ name: candidates[0], reason: error.message });
+    }
   }
   const report = buildCheckReport({
     createdAt: new Date().toISOString(),
@@ -83,6 +90,7 @@ export async function runCheck(options: CheckOptions, context: CliContext): Prom
     threads: machine.threads,
     measuredCeilings,
     runs,
+    notRun,
     recordsFile: resultLogPath(context.paths),
     durationSeconds: seconds((performance.now() - start) / 1000),
   });
@@ -92,8 +100,8 @@ export async function runCheck(options: CheckOptions, context: CliContext): Prom
   const failed = runs
     .flatMap(({ records }) => records)
     .filter(({ outcome }) => outcome !== 'measured').length;
-  if (failed === 0) return 0;
-  context.stderr(`${failed} measurements failed; the report and the records say how.`);
+  if (failed + notRun.length === 0) return 0;
+  context.stderr(`${failed + notRun.length} measurements failed; the report and the records say how.`);
   return 1;
 }
 
@@ -120,7 +128,7 @@ interface Choice {
   readonly plan: CheckPlan;
 }
 
-/** The first model of the list of which a sample fits. @throws CommandFailure when none does. */
+/** The first model of the list of which a sample fits. @throws LayerPlanError when none does. */
 function choose(
   candidates: readonly string[],
   ceilings: Ceilings | null,
@@ -132,7 +140,7 @@ function choose(
       ? UNKNOWN_SPEEDS
       : { matmul: ceilings.matmul.value, bandwidth: ceilings.bandwidth.value };
   const records = readModelRecords();
-  let refusal = '';
+  let refusal: LayerPlanError | null = null;
   for (const name of candidates) {
     const { record, quantisation } = resolveModelName(name, records, MIX_NAMES);
     if (!isMixName(quantisation)) continue;
@@ -141,10 +149,10 @@ function choose(
       return { name, shape, mix: quantisation, plan: planCheck(shape, quantisation, speeds, limits, quick) };
     } catch (error) {
       if (!(error instanceof LayerPlanError)) throw error;
-      refusal = error.message;
+      refusal = error;
     }
   }
-  throw new CommandFailure(refusal);
+  throw refusal ?? new LayerPlanError(`None of ${candidates.join(', ')} is in the catalogue.`);
 }
 
 async function checkModel(
@@ -158,7 +166,7 @@ async function checkModel(
 ): Promise<CheckRun> {
   const lastLevelCacheBytes = valueOf(machine.facts.cpu.l3TotalBytes) ?? null;
   const limits: LayerLimits = {
-    memoryBytes: bytes(process.availableMemory()),
+    memoryBytes: weightMemory(chosen),
     diskBytes: null,
     lastLevelCacheBytes,
   };
@@ -168,6 +176,7 @@ async function checkModel(
     {
       layers: plan.layers,
       lastLevelCacheBytes,
+      memoryBytes: () => weightMemory(chosen),
       knowsArchitecture: architecturesOf(chosen.embedded !== null),
     },
     context,

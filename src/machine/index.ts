@@ -11,5 +11,5 @@ export { stateDifferences, stateOf } from './state.ts';
 export type { MachineState } from './state.ts';
 export { recommendedThreads } from './threads.ts';
 export type { ThreadRecommendation } from './threads.ts';
-export { telemetrySchema } from './telemetry.ts';
+export { mergeTelemetry, telemetrySchema } from './telemetry.ts';
 export type { CpuTicks, Telemetry, TelemetryReading, TelemetrySource } from './telemetry.ts';

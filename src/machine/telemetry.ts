@@ -94,6 +94,48 @@ export function summarizeTelemetry(readings: readonly TelemetryReading[]): Telem
   };
 }
 
+/**
+ * One record of several windows, of the same process and apart in time: counters add up, shares and powers are weighted
+ * by the windows' lengths, extremes are the extremes of all. What one window does not know, the others tell.
+ */
+export function mergeTelemetry(a: Telemetry, b: Telemetry): Telemetry {
+  const weighted = <T extends number>(first: T, second: T): T =>
+    ((first * a.durationSeconds + second * b.durationSeconds) / (a.durationSeconds + b.durationSeconds)) as T;
+  const spread = (first: Spread, second: Spread): Spread => ({
+    low: Math.min(first.low, second.low),
+    mean: (first.mean * a.readings + second.mean * b.readings) / (a.readings + b.readings),
+    high: Math.max(first.high, second.high),
+  });
+  const larger = <T extends number>(first: T, second: T): T => (first > second ? first : second);
+  const sum = (first: number, second: number): number => first + second;
+  return {
+    durationSeconds: seconds(a.durationSeconds + b.durationSeconds),
+    readings: a.readings + b.readings,
+    cpuPowerWatts: both(a.cpuPowerWatts, b.cpuPowerWatts, weighted),
+    gpuPowerWatts: both(a.gpuPowerWatts, b.gpuPowerWatts, spread),
+    cpuClockHertz: both(a.cpuClockHertz, b.cpuClockHertz, spread),
+    gpuClockHertz: both(a.gpuClockHertz, b.gpuClockHertz, spread),
+    cpuTemperatureCelsius: both(a.cpuTemperatureCelsius, b.cpuTemperatureCelsius, spread),
+    gpuTemperatureCelsius: both(a.gpuTemperatureCelsius, b.gpuTemperatureCelsius, spread),
+    throttleIncrements: both(a.throttleIncrements, b.throttleIncrements, (first, second) => {
+      const names = [...new Set([...Object.keys(first), ...Object.keys(second)])];
+      // A counter that one window lacks did not grow in it.
+      return Object.fromEntries(names.map((name) => [name, (first[name] ?? 0) + (second[name] ?? 0)]));
+    }),
+    residentBytes: both(a.residentBytes, b.residentBytes, larger),
+    peakResidentBytes: both(a.peakResidentBytes, b.peakResidentBytes, larger),
+    gpuMemoryUsedBytes: both(a.gpuMemoryUsedBytes, b.gpuMemoryUsedBytes, larger),
+    majorPageFaults: both(a.majorPageFaults, b.majorPageFaults, sum),
+    otherCpuShare: both(a.otherCpuShare, b.otherCpuShare, weighted),
+    stealShare: both(a.stealShare, b.stealShare, weighted),
+  };
+}
+
+function both<T>(a: Fact<T>, b: Fact<T>, merge: (first: T, second: T) => T): Fact<T> {
+  if (!a.known) return b;
+  return b.known ? known(merge(a.value, b.value), b.source) : a;
+}
+
 interface At<T> {
   readonly atSeconds: Seconds;
   readonly value: T;

@@ -1,5 +1,5 @@
 import type { BenchTest, LoadedModel } from '../engine/index.ts';
-import type { Telemetry } from '../machine/index.ts';
+import { mergeTelemetry, type Telemetry } from '../machine/index.ts';
 import { median, medianInterval, sortSamples } from '../stats/index.ts';
 import { seconds, type Nanoseconds, type Seconds } from '../units/index.ts';
 
@@ -80,7 +80,7 @@ export async function runProtocol(
       try {
         own.push(...(await model.run({ test, repetitions: ask })));
       } finally {
-        telemetry[index] = window?.stop() ?? telemetry[index] ?? null;
+        telemetry[index] = merged(telemetry[index] ?? null, window?.stop() ?? null);
       }
     }
     onRepetition(Math.min(...samples.map((own) => own.length)));
@@ -99,6 +99,10 @@ export async function runProtocol(
     results,
     warnings: [...warnings, ...results.flatMap(({ telemetry }) => telemetryWarnings(telemetry))],
   };
+}
+
+function merged(before: Telemetry | null, now: Telemetry | null): Telemetry | null {
+  return before === null || now === null ? (before ?? now) : mergeTelemetry(before, now);
 }
 
 async function warm(

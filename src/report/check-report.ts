@@ -70,6 +70,8 @@ export interface CheckReport {
     readonly matmulType: string;
   }>;
   readonly models: readonly CheckedModel[];
+  /** Models of which not even a few layers could be run here. */
+  readonly notRun: readonly { readonly name: string; readonly reason: string }[];
   readonly recordsFile: string;
   readonly durationSeconds: Seconds;
   readonly next: readonly { readonly command: string; readonly purpose: string }[];
@@ -116,6 +118,7 @@ export function buildCheckReport({ measuredCeilings, runs, ...facts }: CheckFact
     threads,
     ceilings: ceilingFinding(measuredCeilings),
     models: runs.map((run) => judge(run, measuredCeilings)),
+    notRun: facts.notRun,
     recordsFile,
     durationSeconds,
     next: nextCommands(runs, quick),
@@ -189,7 +192,7 @@ function ranged<Quantity>(estimate: Estimate<Quantity>): Finding<Ranged<Quantity
     : { found: { value, ...interval80 } };
 }
 
-/** The roof is itself measured; a share above 1 means that the model streams better than the probe did. */
+/** Both are measured; a rate that lies above its roof with its whole interval is believed by nobody. */
 function shareOf(
   tg: Finding<Ranged<TokensPerSecond>>,
   roof: Finding<TokensPerSecond>,
@@ -197,6 +200,12 @@ function shareOf(
   if ('missing' in tg) return tg;
   if ('missing' in roof) return roof;
   const share = (value: TokensPerSecond): Fraction => fraction(value / roof.found);
+  if (share(tg.found.low) > 1) {
+    const times = share(tg.found.value).toFixed(2);
+    return {
+      missing: `tg would be ${times} times the roof of the streaming rate above, so one of the two was disturbed: check again`,
+    };
+  }
   return { found: { value: share(tg.found.value), low: share(tg.found.low), high: share(tg.found.high) } };
 }
 

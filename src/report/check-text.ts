@@ -6,7 +6,6 @@ import {
   formatFraction,
   formatSeconds,
   formatSignificant,
-  type Fraction,
 } from '../units/index.ts';
 import type { CheckedModel, CheckReport, Finding } from './check-report.ts';
 
@@ -23,6 +22,11 @@ export function checkSections(report: CheckReport): ReportSection[] {
     machineSection(report),
     ceilingSection(report),
     ...report.models.map(modelSection),
+    ...report.notRun.map(({ name, reason }) => ({
+      title: `${name}: not measured`,
+      rows: [],
+      notes: [reason],
+    })),
     nextSection(report),
   ];
 }
@@ -132,8 +136,7 @@ function roofText({ shareOfRoof, generationRoofTokensPerSecond: roof }: CheckedM
   return text(shareOfRoof, ({ value, low, high }) => {
     const range = `80 %: ${formatFraction(low)} to ${formatFraction(high)}`;
     const limit = 'found' in roof ? ` of ${formatSignificant(roof.found)} tokens/s` : '';
-    const above = value > (1 as Fraction) ? '; the model streams better than the probe did' : '';
-    return `${formatFraction(value)}${limit}, where the weights would stream at the bandwidth above (${range})${above}`;
+    return `${formatFraction(value)}${limit}, where the weights would stream at the bandwidth above (${range})`;
   });
 }
 
