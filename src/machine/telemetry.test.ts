@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { seconds } from '../units/index.ts';
 import { known, unknown, valueOf } from './fact.ts';
-import { summarizeTelemetry, telemetrySchema, type CpuTicks, type TelemetryReading } from './telemetry.ts';
+import { mergeTelemetry, summarizeTelemetry, telemetrySchema, type CpuTicks, type TelemetryReading } from './telemetry.ts';
 
 const ABSENT = unknown('is not installed', 'nvidia-smi');
 const EMPTY: Omit<TelemetryReading, 'atSeconds'> = {
@@ -110,5 +110,31 @@ describe('telemetry of a window', () => {
       at(1, { cpuTicks: ticks(80, 200, 100) }),
     ]);
     expect(telemetrySchema.parse(JSON.parse(JSON.stringify(record)))).toEqual(record);
+  });
+});
+
+describe('several windows of one process', () => {
+  const first = summarizeTelemetry([
+    at(0, { cpuTicks: ticks(0, 0, 0), majorFaults: known(2, 'stat'), residentBytes: known(50, 'status') }),
+    at(1, { cpuTicks: ticks(100, 200, 100), majorFaults: known(5, 'stat'), residentBytes: known(70, 'status') }),
+  ]);
+  const second = summarizeTelemetry([
+    at(5, { cpuTicks: ticks(0, 0, 0), majorFaults: known(9, 'stat'), residentBytes: known(60, 'status') }),
+    at(8, { cpuTicks: ticks(300, 600, 600), majorFaults: known(10, 'stat'), residentBytes: known(60, 'status') }),
+  ]);
+
+  it('adds counters and lengths, weights shares by time, and keeps extremes', () => {
+    const merged = mergeTelemetry(first, second);
+    expect(merged).toMatchObject({ durationSeconds: 4, readings: 4 });
+    expect(valueOf(merged.majorPageFaults)).toBe(4);
+    expect(valueOf(merged.residentBytes)).toBe(70);
+    // Nothing in the one second, half of the machine in the other three.
+    expect(valueOf(merged.otherCpuShare)).toBeCloseTo(0.375);
+  });
+
+  it('tells what only one of them knows, and keeps the rest unknown', () => {
+    const silent = summarizeTelemetry([at(0), at(1)]);
+    expect(valueOf(mergeTelemetry(silent, second).majorPageFaults)).toBe(1);
+    expect(mergeTelemetry(first, second).gpuPowerWatts).toEqual(ABSENT);
   });
 });
