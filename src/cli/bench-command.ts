@@ -85,7 +85,7 @@ export function configureBench(command: Command, enter: Enter): void {
     .option('--fresh', 'start over')
     .option('--retry-failed', 'measure points again that failed')
     .addOption(
-      new Option('--timeout <seconds>', 'limit for each repetition').argParser((text) =>
+      new Option('--timeout <seconds>', 'limit for loading, and for each repetition').argParser((text) =>
         asArgument(text, parseTimeout),
       ),
     )

@@ -65,7 +65,8 @@ export async function runBench(
     finished: new Set(kept.map(([index]) => index)),
     repetitions: { count: options.repetitions ?? 'adaptive', budgetSeconds: POINT_BUDGET },
     limits: {
-      loadMilliseconds: LOAD_MILLISECONDS,
+      // llama-bench loads and runs in one call: a limit on the run alone would let a hung one live for the load's.
+      loadMilliseconds: options.timeout === null ? LOAD_MILLISECONDS : options.timeout * 1000,
       repetitionMilliseconds: (options.timeout ?? REPETITION_SECONDS) * 1000,
     },
   };
