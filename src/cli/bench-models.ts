@@ -1,10 +1,10 @@
-import { mkdirSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import path from 'node:path';
 import { EngineFailure } from '../engine/index.ts';
 import { readModelRecords } from '../catalog/host/index.ts';
 import { resolveModelName } from '../catalog/index.ts';
 import { planLayers, type LayerChoice, type OpenedModel, type SweepModel } from '../measure/index.ts';
-import { readGgufSummary, shapeHashOf, type CacheLease } from '../model/host/index.ts';
+import { readGgufSummary, shapeHashOf, type CacheLease, type SyntheticCache } from '../model/host/index.ts';
 import {
   isEngineArchitecture,
   isMixName,
@@ -17,7 +17,7 @@ import {
 } from '../model/index.ts';
 import { bytes, type Bytes } from '../units/index.ts';
 import { openCache } from './cache.ts';
-import { syntheticDirectory, type CliContext } from './context.ts';
+import type { CliContext } from './context.ts';
 import { CommandFailure } from './exit.ts';
 import { startByteProgress } from './progress.ts';
 
@@ -95,12 +95,12 @@ function syntheticModel(
   context: CliContext,
 ): SweepModel {
   const open = async (signal: AbortSignal): Promise<OpenedModel> => {
+    const cache = await openCache(context);
     const plan = planLayers(shape, mix, options.layers, {
       memoryBytes: options.memoryBytes(),
-      diskBytes: freeDisk(syntheticDirectory(context.paths)),
+      diskBytes: await usableDisk(cache),
       lastLevelCacheBytes: options.lastLevelCacheBytes,
     });
-    const cache = await openCache(context);
     const leases: CacheLease[] = [];
     const release = async (): Promise<void> => {
       for (const lease of leases) await lease.release();
@@ -144,12 +144,12 @@ function syntheticModel(
   };
 }
 
-/** Free space where the cache lies; null where the system does not tell. */
-function freeDisk(folder: string): Bytes | null {
+/** What is free where the cache lies, with what it holds and would evict; null where the system does not tell. */
+async function usableDisk(cache: SyntheticCache): Promise<Bytes | null> {
   try {
-    mkdirSync(folder, { recursive: true });
-    const { bavail, bsize } = statfsSync(folder);
-    return bytes(bavail * bsize);
+    const { bavail, bsize } = statfsSync(cache.directory);
+    const held = (await cache.list()).reduce((sum, file) => sum + file.bytes, 0);
+    return bytes(bavail * bsize + held);
   } catch {
     // Writing the file will say what is wrong with the folder, in its own words.
     return null;

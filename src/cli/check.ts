@@ -152,7 +152,7 @@ function choose(
       refusal = error;
     }
   }
-  throw refusal ?? new LayerPlanError(`None of ${candidates.join(', ')} is in the catalogue.`);
+  throw refusal ?? new LayerPlanError('unsupported', `None of ${candidates.join(', ')} is in the catalogue.`);
 }
 
 async function checkModel(

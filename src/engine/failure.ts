@@ -90,10 +90,17 @@ const LOG_RULES: readonly LogRule[] = [
   },
 ];
 
-/** Names how a process ended: by what its parent did, then by its log, then by its signal and exit code. */
+/** Only the end of a log tells why it ended; further up, backends also say what they merely do without. */
+const LAST_LINES = 30;
+
+/**
+ * Names how a process ended: by what its parent did, then by the signal that no process can send itself in earnest,
+ * then by its log, then by its exit code.
+ */
 export function classifyEnd(end: ProcessEnd): EngineFailure {
-  const rule = LOG_RULES.find(({ pattern }) => pattern.test(end.log));
-  const words = rule === undefined ? lastLine(end.log) : lineAround(end.log, rule.pattern);
+  const tail = end.log.trimEnd().split('\n').slice(-LAST_LINES).join('\n');
+  const rule = LOG_RULES.find(({ pattern }) => pattern.test(tail));
+  const words = rule === undefined ? lastLine(end.log) : lineAround(tail, rule.pattern);
   const details = { engineWords: words, exitCode: end.exitCode, signal: end.signal };
   const where = `while ${end.activity} with ${end.modelPath}`;
   if (end.timedOut) {
@@ -109,17 +116,17 @@ export function classifyEnd(end: ProcessEnd): EngineFailure {
           details,
         );
   }
-  if (rule !== undefined) {
-    return new EngineFailure(
-      rule.kind,
-      `The engine failed ${where}: ${words}. To go on: ${rule.remedy}.`,
-      details,
-    );
-  }
   if (end.signal === 'SIGKILL') {
     return new EngineFailure(
       'crashed',
       `Something killed the engine ${where} (SIGKILL). If memory ran out, the kernel log says so: free some, or choose a smaller model or context.`,
+      details,
+    );
+  }
+  if (rule !== undefined) {
+    return new EngineFailure(
+      rule.kind,
+      `The engine failed ${where}: ${words}. To go on: ${rule.remedy}.`,
       details,
     );
   }

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { seconds } from '../units/index.ts';
 import { known, unknown, valueOf } from './fact.ts';
-import { mergeTelemetry, summarizeTelemetry, telemetrySchema, type CpuTicks, type TelemetryReading } from './telemetry.ts';
+import {
+  mergeTelemetry,
+  summarizeTelemetry,
+  telemetrySchema,
+  type CpuTicks,
+  type TelemetryReading,
+} from './telemetry.ts';
 
 const ABSENT = unknown('is not installed', 'nvidia-smi');
 const EMPTY: Omit<TelemetryReading, 'atSeconds'> = {
@@ -116,11 +122,19 @@ describe('telemetry of a window', () => {
 describe('several windows of one process', () => {
   const first = summarizeTelemetry([
     at(0, { cpuTicks: ticks(0, 0, 0), majorFaults: known(2, 'stat'), residentBytes: known(50, 'status') }),
-    at(1, { cpuTicks: ticks(100, 200, 100), majorFaults: known(5, 'stat'), residentBytes: known(70, 'status') }),
+    at(1, {
+      cpuTicks: ticks(100, 200, 100),
+      majorFaults: known(5, 'stat'),
+      residentBytes: known(70, 'status'),
+    }),
   ]);
   const second = summarizeTelemetry([
     at(5, { cpuTicks: ticks(0, 0, 0), majorFaults: known(9, 'stat'), residentBytes: known(60, 'status') }),
-    at(8, { cpuTicks: ticks(300, 600, 600), majorFaults: known(10, 'stat'), residentBytes: known(60, 'status') }),
+    at(8, {
+      cpuTicks: ticks(300, 600, 600),
+      majorFaults: known(10, 'stat'),
+      residentBytes: known(60, 'status'),
+    }),
   ]);
 
   it('adds counters and lengths, weights shares by time, and keeps extremes', () => {

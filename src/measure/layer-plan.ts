@@ -28,6 +28,13 @@ export interface LayerPlan {
 /** The model cannot be run here, not even a few of its layers. */
 export class LayerPlanError extends Error {
   override readonly name = 'LayerPlanError';
+  /** What the points of the model are recorded as. */
+  readonly kind: 'out-of-memory' | 'load-failed' | 'unsupported';
+
+  constructor(kind: LayerPlanError['kind'], message: string) {
+    super(message);
+    this.kind = kind;
+  }
 }
 
 /** Layers of the smaller sample: even, because mixes and windows alternate between layers. */
@@ -74,6 +81,7 @@ function checkedCounts(shape: ModelShape, counts: readonly number[]): readonly n
   const whole = counts.length === 1 && counts[0] === shape.layers;
   if ((counts.length < 2 && !whole) || !rising || counts.some((count) => count < 1 || count > shape.layers)) {
     throw new LayerPlanError(
+      'unsupported',
       `--layers ${counts.join(',')} does not suit ${shape.id}: give two or more rising counts up to its ${shape.layers} layers, "all", or "auto".`,
     );
   }
@@ -90,11 +98,13 @@ function fits(shape: ModelShape, mix: MixName, counts: readonly number[], limits
     limits.memoryBytes === null ? null : limits.memoryBytes * (counts.length === 1 ? 1 : MEMORY_SHARE);
   if (usable !== null && total > usable) {
     throw new LayerPlanError(
-      `${what} needs ${formatBytes(total)}; ${formatBytes(bytes(usable))} of memory can be used for weights. Choose a smaller quantisation or fewer layers (--layers 2,4).`,
+      'out-of-memory',
+      `${what} needs ${formatBytes(total)}; ${formatBytes(bytes(usable))} of memory can be used for weights. Choose a smaller model or quantisation, or fewer layers (--layers).`,
     );
   }
   if (limits.diskBytes !== null && total > limits.diskBytes) {
     throw new LayerPlanError(
+      'load-failed',
       `${what} needs ${formatBytes(total)} of disk; ${formatBytes(limits.diskBytes)} are free in the cache folder. Free some, or run: ridgepoint cache clear`,
     );
   }

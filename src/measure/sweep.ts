@@ -225,7 +225,7 @@ function failedRecord(draft: MeasurementRecord, error: unknown): MeasurementReco
 
 function asFailure(error: unknown): EngineFailure {
   if (error instanceof EngineFailure) return error;
-  if (error instanceof LayerPlanError) return new EngineFailure('out-of-memory', error.message);
+  if (error instanceof LayerPlanError) return new EngineFailure(error.kind, error.message);
   if (error instanceof GgufError) return new EngineFailure('load-failed', error.message);
   if (
     error instanceof Error &&

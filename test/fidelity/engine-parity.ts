@@ -18,7 +18,7 @@ interface Row {
 /** One synthetic file, run alternately by Ridgepoint and by llama-bench of the same release on the same libraries. */
 export async function compareEngines(folder: string): Promise<void> {
   const llamaBench = await buildLlamaBench();
-  const file = await writeModel('tinyllama-1.1b:Q4_0', folder);
+  const file = await writeModel('qwen3-0.6b:Q8_0', folder);
   const environment = { ...process.env, XDG_DATA_HOME: path.join(folder, 'data') };
   const ours = (): Row[] =>
     parse(
