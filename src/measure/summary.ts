@@ -20,7 +20,8 @@ import type { MeasurementRecord } from './record.ts';
 
 /**
  * Relative standard deviation of a whole model's time around the value extrapolated from some of its layers, beyond
- * the noise of the repetitions. To be replaced by the value that docs/fidelity.md measures.
+ * the noise of the repetitions: what is left when the medians of five runs of three kinds of model are compared with
+ * the whole (docs/fidelity.md).
  */
 export const EXTRAPOLATION_ERROR = 0.025;
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,6 +14,7 @@ import {
 } from '../../src/engine/index.ts';
 import { writeSynthetic } from '../../src/model/host/index.ts';
 import { parameterCount, weightBytes, type MixName } from '../../src/model/index.ts';
+import { unknownArchitecture } from '../fixtures/unknown-architecture.ts';
 import { tinyShape, type TinyArchitecture } from '../fixtures/tiny-shapes.ts';
 
 export interface ContractOptions {
@@ -254,28 +255,4 @@ const pause = (milliseconds: number): Promise<void> =>
 async function gone(processId: number): Promise<void> {
   for (let attempt = 0; attempt < 40 && existsSync(`/proc/${processId}`); attempt += 1) await pause(50);
   expect(existsSync(`/proc/${processId}`)).toBe(false);
-}
-
-/** A sound GGUF (version 3, no tensors) whose only entry names an architecture that does not exist. */
-async function unknownArchitecture(target: string): Promise<string> {
-  const text = (value: string): Buffer => Buffer.concat([u64(value.length), Buffer.from(value)]);
-  const header = [Buffer.from('GGUF'), u32(3), u64(0), u64(1)];
-  const STRING_TYPE = 8;
-  await writeFile(
-    target,
-    Buffer.concat([...header, text('general.architecture'), u32(STRING_TYPE), text('nonesuch')]),
-  );
-  return target;
-}
-
-function u32(value: number): Buffer {
-  const buffer = Buffer.alloc(4);
-  buffer.writeUInt32LE(value);
-  return buffer;
-}
-
-function u64(value: number): Buffer {
-  const buffer = Buffer.alloc(8);
-  buffer.writeBigUInt64LE(BigInt(value));
-  return buffer;
 }

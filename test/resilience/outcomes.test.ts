@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeSynthetic } from '../../src/model/host/index.ts';
 import { tinyShape } from '../fixtures/tiny-shapes.ts';
+import { unknownArchitecture } from '../fixtures/unknown-architecture.ts';
 import { homeIn, recordsOf, run, start, until, workerOf, type Home } from './command.ts';
 
 const ENGINES = path.resolve(import.meta.dirname, '../fixtures/engines');
@@ -53,6 +54,12 @@ describe('a model that cannot be run is an outcome, and the sweep goes on', () =
         await mkdir(path.join(root, 'directory.gguf'));
         return [path.join(root, 'directory.gguf')];
       },
+    },
+    {
+      what: 'an architecture that the engine does not know',
+      outcome: 'unsupported',
+      says: /"nonesuch", which this llama\.cpp does not know/,
+      make: async (): Promise<string[]> => [await unknownArchitecture(path.join(root, 'nonesuch.gguf'))],
     },
     {
       what: 'a missing file',

@@ -15,7 +15,7 @@ export const ENGINE_RELEASE = '0.5.0';
 export type Pointer = bigint | null;
 type NativeFunction = (...inputs: unknown[]) => unknown;
 
-const MODEL_PARAMS = koffi.struct('llama_model_params', {
+koffi.struct('llama_model_params', {
   devices: 'void *',
   tensor_buft_overrides: 'void *',
   n_gpu_layers: 'int32_t',
@@ -35,7 +35,7 @@ const MODEL_PARAMS = koffi.struct('llama_model_params', {
   load_mtp: 'bool',
 });
 
-const CONTEXT_PARAMS = koffi.struct('llama_context_params', {
+koffi.struct('llama_context_params', {
   n_ctx: 'uint32_t',
   n_batch: 'uint32_t',
   n_ubatch: 'uint32_t',
@@ -305,9 +305,3 @@ export function checkDefaults(
     }
   }
 }
-
-/** Sizes of the structs as declared here, for the test that holds them against a compiler's. */
-export const STRUCT_SIZES = {
-  llama_model_params: koffi.sizeof(MODEL_PARAMS),
-  llama_context_params: koffi.sizeof(CONTEXT_PARAMS),
-};
