@@ -155,7 +155,7 @@ async function measure(
       run,
       points: [{ model, settings, test }],
       finished: new Set(),
-      repetitions: { count: 'adaptive', budgetSeconds: seconds(8) },
+      repetitions: { count: 'adaptive', budgetSeconds: seconds(4) },
       limits: { loadMilliseconds: 600_000, repetitionMilliseconds: 600_000 },
     },
     {
