@@ -36,7 +36,7 @@ describe('the table of records', () => {
       ────────────────────────────────────────────────────────────────────────────────────────────────────
        pp512               1024  ± 2.0 %        5
        tg128 @ d4096       42.7  21.2–43.4      6  1 outlier
-       pp512+tg128          200  ± 5.0 %        2  layers 4+8 of 32
+       pp512+tg128          200  ± 7.1 %        2  layers 4+8 of 32
        pp512 @ d65536  out-of-memory: The engine failed while loading tiny.gguf: unable to allocate 96
                        GiB. To go on: try a shorter context.
       "
