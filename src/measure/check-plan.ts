@@ -28,7 +28,7 @@ const PROMPTS = [512, 256, 128, 64] as const;
 const GENERATIONS = [128, 64, 32, 16, 8] as const;
 /** Time for one repetition over all sampled files. With two warm-ups and five repetitions a test takes seven of these. */
 const REPETITION: Readonly<Record<'full' | 'quick', Seconds>> = { full: seconds(3), quick: seconds(0.8) };
-const BUDGET: Readonly<Record<'full' | 'quick', Seconds>> = { full: seconds(15), quick: seconds(4) };
+const BUDGET: Readonly<Record<'full' | 'quick', Seconds>> = { full: seconds(15), quick: seconds(2) };
 /** A depth of so many prompts makes the cost of attention visible above the noise, and is filled in about as many. */
 const DEPTH_IN_PROMPTS = 4;
 /** What a real model reaches of the best product: measured shares lie between a half and nine tenths. */
