@@ -1,8 +1,8 @@
-import { SingleBar } from 'cli-progress';
 import type { SweepEvent } from '../measure/index.ts';
 import { testName } from '../report/index.ts';
 import { shortName } from './bench-models.ts';
 import type { CliContext } from './context.ts';
+import { newBar } from './progress.ts';
 
 /** A bar that counts points on standard error, with the time left; nothing where that is no terminal. */
 export interface PointProgress {
@@ -12,15 +12,7 @@ export interface PointProgress {
 
 export function startPointProgress(total: number, done: number, context: CliContext): PointProgress {
   if (!context.isTerminal) return { update: () => undefined, stop: () => undefined };
-  const bar = new SingleBar({
-    format: '{bar} {value}/{total} points, {eta_formatted} left · {now}',
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    hideCursor: true,
-    clearOnComplete: true,
-    gracefulExit: false,
-    stream: process.stderr,
-  });
+  const bar = newBar('{bar} {value}/{total} points, {eta_formatted} left · {now}');
   bar.start(total, done, { now: '' });
   let name = '';
   return {

@@ -8,10 +8,10 @@ export interface ByteProgress {
   readonly stop: () => void;
 }
 
-export function startByteProgress(label: string, context: CliContext): ByteProgress {
-  if (!context.isTerminal) return { update: () => undefined, stop: () => undefined };
-  const bar = new SingleBar({
-    format: `${label} {bar} {percentage} % of {size}, {eta_formatted} left`,
+/** A bar on standard error that leaves nothing behind. */
+export function newBar(format: string): SingleBar {
+  return new SingleBar({
+    format,
     barCompleteChar: '█',
     barIncompleteChar: '░',
     hideCursor: true,
@@ -20,6 +20,11 @@ export function startByteProgress(label: string, context: CliContext): ByteProgr
     gracefulExit: false,
     stream: process.stderr,
   });
+}
+
+export function startByteProgress(label: string, context: CliContext): ByteProgress {
+  if (!context.isTerminal) return { update: () => undefined, stop: () => undefined };
+  const bar = newBar(`${label} {bar} {percentage} % of {size}, {eta_formatted} left`);
   let started = false;
   return {
     update(done, total) {
