@@ -19,7 +19,8 @@ export interface EngineDescription {
   /** llama.cpp's release, `0.5.0`; null where a build does not say. */
   readonly version: string | null;
   readonly buildCommit: string;
-  readonly buildNumber: number;
+  /** null where a build does not say. */
+  readonly buildNumber: number | null;
   /** As llama-bench prints it: `CPU`, `Vulkan`, `ROCm`. */
   readonly backends: string;
   readonly cpuInfo: string;

@@ -58,7 +58,7 @@ export const answerSchemas = {
   describe: z.object({
     version: z.string(),
     buildCommit: z.string(),
-    buildNumber: z.number().int(),
+    buildNumber: z.number().int().nullable(),
     backends: z.string(),
     cpuInfo: z.string(),
     gpuInfo: z.string(),

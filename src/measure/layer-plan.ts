@@ -41,6 +41,11 @@ export class LayerPlanError extends Error {
 const USUAL_COUNT = 4;
 const SMALLEST_COUNT = 2;
 /**
+ * The larger sample is this share of the layers: noise in the cost of a layer counts (layers - mean) / (larger -
+ * smaller) times in the whole, about twice with a third of the layers and six times with an eighth and a quarter.
+ */
+const LARGER_SHARE = 0.4;
+/**
  * The sampled layers must not stay in a cache from one token to the next, for the whole model would not: their
  * weights exceed the last-level cache this many times.
  */
@@ -68,12 +73,29 @@ export function planLayers(
   const needed = ((limits.lastLevelCacheBytes ?? 0) * CACHE_MULTIPLE) / perLayer;
   const smaller = Math.max(USUAL_COUNT, 2 * Math.ceil(needed / 2));
   if (2 * smaller > shape.layers * WORTH_SAMPLING) return fits(shape, mix, [shape.layers], limits);
-  try {
-    return fits(shape, mix, [smaller, 2 * smaller], limits);
-  } catch (error) {
-    if (!(error instanceof LayerPlanError) || smaller <= SMALLEST_COUNT) throw error;
-    return fits(shape, mix, [SMALLEST_COUNT, 2 * SMALLEST_COUNT], limits);
+  const larger = Math.max(2 * smaller, 2 * Math.round((shape.layers * LARGER_SHARE) / 2));
+  const pairs = [
+    [smaller, larger],
+    [smaller, 2 * smaller],
+    [SMALLEST_COUNT, 2 * SMALLEST_COUNT],
+  ];
+  return firstThatFits(shape, mix, pairs, limits);
+}
+
+function firstThatFits(
+  shape: ModelShape,
+  mix: MixName,
+  pairs: readonly (readonly number[])[],
+  limits: LayerLimits,
+): LayerPlan {
+  for (const pair of pairs.slice(0, -1)) {
+    try {
+      return fits(shape, mix, pair, limits);
+    } catch (error) {
+      if (!(error instanceof LayerPlanError)) throw error;
+    }
   }
+  return fits(shape, mix, pairs.at(-1) ?? [], limits);
 }
 
 function checkedCounts(shape: ModelShape, counts: readonly number[]): readonly number[] {

@@ -63,7 +63,7 @@ export const measurementRecordSchema = z.object({
     id: z.string(),
     version: z.string().nullable(),
     buildCommit: z.string(),
-    buildNumber: z.number().int(),
+    buildNumber: z.number().int().nullable(),
     backends: z.string(),
     cpuInfo: z.string(),
     gpuInfo: z.string(),

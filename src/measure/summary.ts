@@ -20,8 +20,9 @@ import type { MeasurementRecord } from './record.ts';
 
 /**
  * Relative standard deviation of a whole model's time around the value extrapolated from some of its layers, beyond
- * the noise of the repetitions. On the machine of docs/fidelity.md the log ratio of the two scattered by 0.046 to
- * 0.054 (pp), of which the repetitions explain about 0.03.
+ * the noise of the repetitions. With whole and samples timed in turn the log ratio of the two scattered by 0.015 to
+ * 0.03 with a median within 0.01 (docs/fidelity.md); samples of fewer layers than `bench` chooses, as in a quick
+ * check, reach further, and the value covers those too.
  */
 export const EXTRAPOLATION_ERROR = 0.035;
 

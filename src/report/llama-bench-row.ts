@@ -104,7 +104,8 @@ export function llamaBenchRow(record: MeasurementRecord): LlamaBenchRow | null {
     values: {
       ...FIXED_VALUES,
       build_commit: engine.buildCommit,
-      build_number: String(engine.buildNumber),
+      // llama-bench itself prints 0 for a build that does not know its number.
+      build_number: String(engine.buildNumber ?? 0),
       cpu_info: engine.cpuInfo,
       gpu_info: engine.gpuInfo,
       backends: engine.backends,

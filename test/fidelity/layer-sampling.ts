@@ -7,6 +7,7 @@ import {
   runSweep,
   summarise,
   type MeasurementRecord,
+  type MeasurementRun,
   type ModelFile,
   type SweepModel,
 } from '../../src/measure/index.ts';
@@ -22,7 +23,7 @@ const RUNS = 5;
 const LIMITS = { memoryBytes: null, diskBytes: null, lastLevelCacheBytes: null };
 const TESTS = [
   { promptTokens: 64, generatedTokens: 0, depthTokens: 0 },
-  { promptTokens: 0, generatedTokens: 16, depthTokens: 0 },
+  { promptTokens: 0, generatedTokens: 32, depthTokens: 0 },
 ] as const;
 
 /** Models that fit a machine of 24 GiB whole, weights repacked: experts are left out of the two with experts. */
@@ -46,34 +47,33 @@ function withExperts(shape: ModelShape, count: number): ModelShape {
   return { ...shape, experts: { ...shape.experts, count } };
 }
 
-/** Layer samples extrapolated against the whole model, run in turn. */
+/**
+ * Layer samples extrapolated against the whole model. All three files are loaded together and their repetitions
+ * alternate, so that a machine that slows down for a minute slows all of them.
+ */
 export async function compareLayers(folder: string): Promise<void> {
   // The engine's process is started from the sources, which Node reads with tsx.
   process.env['NODE_OPTIONS'] = '--import tsx';
   const engine = openEmbeddedEngine({ variant: 'cpu' });
   const description = await engine.describe();
   for (const { name, shape, mix } of subjects()) {
-    const plans = {
-      sampled: planLayers(shape, mix, [4, 8], LIMITS).samples,
-      whole: planLayers(shape, mix, 'all', LIMITS).samples,
-    };
-    const models = {
-      sampled: await prepared(name, shape, mix, plans.sampled, folder),
-      whole: await prepared(name, shape, mix, plans.whole, folder),
-    };
+    const { samples } = planLayers(shape, mix, 'auto', LIMITS);
+    const [whole] = planLayers(shape, mix, 'all', LIMITS).samples;
+    if (whole === undefined) throw new Error(`${name} has no layers`);
+    const model = await prepared(name, shape, mix, [...samples, whole], folder);
     for (const test of TESTS) {
       const rows: string[][] = [];
       const ratios: number[] = [];
       let covered = 0;
       let widest = 0;
       for (let run = 0; run < RUNS; run += 1) {
-        const order = run % 2 === 0 ? (['sampled', 'whole'] as const) : (['whole', 'sampled'] as const);
-        const records = new Map<string, MeasurementRecord>();
-        for (const kind of order) records.set(kind, await measure(models[kind], test, engine, description));
-        const sampled = records.get('sampled');
-        const whole = records.get('whole');
-        const estimate = sampled === undefined ? null : summarise(sampled)?.tokensPerSecond;
-        const truth = whole === undefined ? null : summarise(whole)?.tokensPerSecond;
+        const record = await measure(model, test, engine, description);
+        const isWhole = (measured: MeasurementRun): boolean => measured.layers?.length === shape.layers;
+        const estimate = summarise({
+          ...record,
+          runs: record.runs.filter((part) => !isWhole(part)),
+        })?.tokensPerSecond;
+        const truth = summarise({ ...record, runs: record.runs.filter(isWhole) })?.tokensPerSecond;
         const range = estimate?.interval80;
         if (!estimate || !truth || !range) throw new Error(`${name}: a run made no number`);
         const inside = range.low <= truth.value && truth.value <= range.high;
@@ -92,7 +92,8 @@ export async function compareLayers(folder: string): Promise<void> {
       }
       const testLabel = test.promptTokens > 0 ? `pp${test.promptTokens}` : `tg${test.generatedTokens}`;
       process.stdout.write(`### ${name}, ${testLabel}\n\n`);
-      printRows(['run', 'from 4 and 8 layers', '80 % interval', 'whole', 'ratio', 'inside'], rows);
+      const counts = samples.map((layers) => layers.length).join(' and ');
+      printRows(['run', `from ${counts} layers`, '80 % interval', 'whole', 'ratio', 'inside'], rows);
       const spread = standardDeviation(ratios.map(Math.log));
       process.stdout.write(
         `median ratio ${median(sortSamples(ratios)).toFixed(3)}, inside in ${covered} of ${RUNS}, widest ±${(widest * 100).toFixed(1)} %, standard deviation of the log ratio ${spread.toFixed(3)}\n\n`,
@@ -155,7 +156,7 @@ async function measure(
       run,
       points: [{ model, settings, test }],
       finished: new Set(),
-      repetitions: { count: 'adaptive', budgetSeconds: seconds(4) },
+      repetitions: { count: 'adaptive', budgetSeconds: seconds(24) },
       limits: { loadMilliseconds: 600_000, repetitionMilliseconds: 600_000 },
     },
     {

@@ -62,11 +62,11 @@ function backendNames(library: Library): string {
   return names.length === 0 ? 'CPU' : names.join(',');
 }
 
-/** What llama-bench prints for a build that knows neither its commit nor its number. */
-const UNKNOWN_BUILD = { buildCommit: 'unknown', buildNumber: 0 };
+/** A build that knows neither its commit nor its number; llama-bench prints this word for the commit. */
+const UNKNOWN_BUILD = { buildCommit: 'unknown', buildNumber: null };
 
 /** The commit and number that the library was built with, which only its C++ part tells (build-info.cpp). */
-function buildOf(library: Library): { buildCommit: string; buildNumber: number } {
+function buildOf(library: Library): { buildCommit: string; buildNumber: number | null } {
   try {
     const common = koffi.load(path.join(library.directory, 'libllama-common.so'));
     return {

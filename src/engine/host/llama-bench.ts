@@ -58,7 +58,7 @@ export function openLlamaBenchEngine(executable: string): Engine {
         id,
         version: version?.version ?? null,
         buildCommit: version?.buildCommit ?? '',
-        buildNumber: version?.buildNumber ?? 0,
+        buildNumber: version?.buildNumber ?? null,
         // Its rows tell these three; see LoadedModel.build.
         backends: '',
         cpuInfo: '',

@@ -28,8 +28,8 @@ export interface MemoryDevice {
 }
 
 /** The name of an SMBIOS memory type number, as Windows and the raw structure give it. */
-export function memoryTypeName(type: number): string | undefined {
-  return MEMORY_TYPES[type];
+export function memoryTypeName(type: number | undefined): string | undefined {
+  return type === undefined ? undefined : MEMORY_TYPES[type];
 }
 
 /** The channel that a locator such as `P0 CHANNEL A` or `Controller0-ChannelB-DIMM0` names. */
