@@ -1,42 +1,33 @@
 import * as z from 'zod';
-
-/** The most layers that llama.cpp loads (`LLAMA_MAX_LAYERS`, src/llama-hparams.h, release v0.5.0). */
-const MAX_LAYERS = 512;
-/** The most experts that llama.cpp loads (`LLAMA_MAX_EXPERTS`, src/llama-hparams.h, release v0.5.0). */
-const MAX_EXPERTS = 1024;
-/** Wider than any published model by a factor of more than ten; a larger number is a mistake in a data file. */
-const MAX_WIDTH = 2 ** 20;
-
-const width = z.int().min(1).max(MAX_WIDTH);
-const count = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
-/** One value for every layer, or a value a layer; 0 marks a layer without the thing (no KV heads: recurrent). */
-const perLayer = z.union([width, z.array(z.int().min(0).max(MAX_WIDTH)).min(1).max(MAX_LAYERS)]);
-
-const ropeScaling = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('llama3'),
-    factor: z.number().positive(),
-    lowFrequencyFactor: z.number().positive(),
-    highFrequencyFactor: z.number().positive(),
-    originalContextLength: count,
-  }),
-  z.strictObject({
-    kind: z.literal('yarn'),
-    factor: z.number().positive(),
-    originalContextLength: count,
-    betaFast: z.number().positive(),
-    betaSlow: z.number().positive(),
-  }),
-  z.strictObject({ kind: z.literal('linear'), factor: z.number().positive() }),
-]);
+import {
+  attentionIndexer,
+  compressedAttention,
+  count,
+  experts,
+  latentAttention,
+  MAX_LAYERS,
+  MAX_WIDTH,
+  perLayer,
+  recurrent,
+  ropeScaling,
+  slidingWindow,
+  vision,
+  width,
+} from './model-mechanisms.ts';
 
 /** Where the numbers of a record were read: a file of a work listed in `data/sources.json`. */
 const recordSource = z.strictObject({
   id: z.string().min(1),
-  revision: z.string().regex(/^[0-9a-f]{7,40}$/),
+  /** Absent where only the newest state of the work is public. */
+  revision: z
+    .string()
+    .regex(/^[0-9a-f]{7,40}$/)
+    .optional(),
   path: z.string().min(1),
   entry: z.string().min(1).optional(),
 });
+
+const modelName = z.string().regex(/^[\w.-]+(\/[\w.-]+)?$/, 'a name, or organisation/name');
 
 const publishedParameters = z.strictObject({
   count,
@@ -46,6 +37,16 @@ const publishedParameters = z.strictObject({
   tiedHeadCountedTwice: z.literal(true).optional(),
 });
 
+/** Parts that have a bias in some models of an architecture and none in others. */
+const BIAS_KINDS = [
+  'attention-qkv',
+  'attention-output',
+  'feed-forward',
+  'router',
+  'experts',
+  'output',
+] as const;
+
 /** The shape of one published model, every value with its source. */
 const modelRecordSchema = z
   .strictObject({
@@ -54,35 +55,60 @@ const modelRecordSchema = z
     family: z.string().min(1),
     organisation: z.string().min(1),
     repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'a repository is written organisation/name'),
-    aliases: z.array(z.string().regex(/^[\w.-]+(\/[\w.-]+)?$/)),
+    aliases: z.array(modelName),
+    /** Other publishers' models of the same shape: fine-tunes and conversions. */
+    derivatives: z.array(z.strictObject({ name: modelName, url: z.url() })).optional(),
     architecture: z.string().regex(/^[a-z0-9_-]+$/),
+    /** Without the layers that predict further tokens (`mtpLayers`). */
     layers: z.int().min(1).max(MAX_LAYERS),
     embeddingLength: width,
+    /** Width of the dense network; 0: the model has none. In a list 0: the layer has no feed-forward part at all. */
     feedForwardLength: perLayer,
     heads: perLayer,
+    /** As cached: 1 with latent attention, 0 on layers without a cache. */
     kvHeads: perLayer,
-    keyHeadLength: width,
-    valueHeadLength: width,
+    /** Lengths of a cached row of one head; 0 for a model without attention. */
+    keyHeadLength: z.int().min(0).max(MAX_WIDTH),
+    valueHeadLength: z.int().min(0).max(MAX_WIDTH),
     vocabularySize: z
       .int()
       .min(1)
       .max(MAX_WIDTH * 4),
     contextLength: count,
-    rope: z.strictObject({ base: z.number().positive(), scaling: ropeScaling.optional() }),
-    normEpsilon: z.number().positive().max(1),
-    tiedEmbeddings: z.boolean(),
-    slidingWindow: z.strictObject({ size: count, period: z.int().min(1).max(MAX_LAYERS) }).optional(),
-    experts: z
+    rope: z
       .strictObject({
-        count: z.int().min(1).max(MAX_EXPERTS),
-        used: z.int().min(1).max(MAX_EXPERTS),
-        feedForwardLength: width,
+        /** Absent: not known, or nothing is rotated. */
+        base: z.number().positive().optional(),
+        /** Values of a head that are rotated; absent: all. */
+        dimensions: width.optional(),
+        scaling: ropeScaling.optional(),
       })
       .optional(),
-    biases: z.array(z.enum(['attention-qkv', 'attention-output', 'router', 'experts'])),
+    /** Absent: not known. It changes no size and no speed. */
+    normEpsilon: z.number().positive().max(1).optional(),
+    tiedEmbeddings: z.boolean(),
+    slidingWindow: slidingWindow.optional(),
+    /** Layers at the end that read the cache of an earlier layer and have none of their own (Gemma 3n and 4). */
+    sharedKvLayers: z.int().min(1).max(MAX_LAYERS).optional(),
+    latentAttention: latentAttention.optional(),
+    indexer: attentionIndexer.optional(),
+    compressedAttention: compressedAttention.optional(),
+    recurrent: recurrent.optional(),
+    experts: experts.optional(),
+    /** Length of the embeddings that each layer has for itself (Gemma 3n and 4). */
+    perLayerEmbeddingLength: width.optional(),
+    /** Norms of queries and keys, for architectures that have them in some models only (GLM 4.5). */
+    queryKeyNorms: z.boolean().optional(),
+    /** Layers after the last one that predict further tokens; only some files of a model have them. */
+    mtpLayers: z.int().min(1).max(MAX_LAYERS).optional(),
+    biases: z.array(z.enum(BIAS_KINDS)),
+    vision: vision.optional(),
     nativeQuantisation: z.string().min(1).optional(),
     publishedParameters: z.array(publishedParameters),
     source: recordSource,
+    /** Fields that were solved from exact totals or taken from the architecture; absent: none. */
+    inferredFields: z.array(z.string().min(1)).min(1).optional(),
+    note: z.string().min(1).optional(),
     confidence: z.enum(['verbatim-config', 'config-table', 'gguf-dump', 'model card text']),
     otherSources: z.array(z.strictObject({ fields: z.array(z.string().min(1)).min(1), url: z.url() })),
   })
@@ -90,8 +116,16 @@ const modelRecordSchema = z
   .refine((model) => perLayerFits(model.heads, model.layers), 'heads: one per layer')
   .refine((model) => perLayerFits(model.kvHeads, model.layers), 'kvHeads: one per layer')
   .refine(
-    (model) => model.experts === undefined || model.experts.used <= model.experts.count,
-    'experts: more are used than there are',
+    (model) => perLayerFits(model.slidingWindow?.layers ?? 0, model.layers),
+    'slidingWindow.layers: one per layer',
+  )
+  .refine(
+    (model) => perLayerFits(model.compressedAttention?.ratios ?? 0, model.layers),
+    'compressedAttention.ratios: one per layer',
+  )
+  .refine(
+    (model) => model.indexer?.layers?.every((layer) => layer < model.layers) ?? true,
+    'indexer.layers: a layer that the model does not have',
   );
 
 function perLayerFits(value: number | readonly number[], layers: number): boolean {

@@ -2,7 +2,7 @@
 export { GGML_TYPES } from './ggml-types.ts';
 export type { GgmlTypeName } from './ggml-types.ts';
 export { isSlidingWindowLayer, shapeOf } from './shape.ts';
-export type { ModelShape } from './shape.ts';
+export type { ModelShape, ShapeFields } from './shape.ts';
 export { MIX_NAMES, isMixName } from './mixes.ts';
 export type { MixName } from './mixes.ts';
 export {

@@ -1,15 +1,15 @@
 import { fraction, type Fraction } from '../units/index.ts';
 import type { GgmlTypeName } from './ggml-types.ts';
 import type { MixName } from './mixes.ts';
-import { isSlidingWindowLayer, type ModelShape } from './shape.ts';
+import { isExpertLayer, isRecurrentLayer, isSlidingWindowLayer, ofLayer, type ModelShape } from './shape.ts';
 import { allLayers, tensorsOf } from './tensors.ts';
 
 /** What makes two layers cost the same. */
 export interface LayerKind {
   /** Equal for layers of equal kind. */
   readonly key: string;
-  readonly attention: 'full' | 'sliding-window';
-  readonly feedForward: 'dense' | 'experts';
+  readonly attention: 'full' | 'sliding-window' | 'recurrent' | 'none';
+  readonly feedForward: 'dense' | 'experts' | 'none';
   /** The type of each tensor, by its name within the layer. */
   readonly types: Readonly<Record<string, GgmlTypeName>>;
 }
@@ -19,8 +19,8 @@ export function layerKinds(shape: ModelShape, mix: MixName): LayerKind[] {
   const tensorsByLayer = groupBy(tensorsOf(shape, mix), (tensor) => tensor.layer);
   return allLayers(shape).map((layer) => {
     const tensors = tensorsByLayer.get(layer) ?? [];
-    const attention = isSlidingWindowLayer(shape, layer) ? 'sliding-window' : 'full';
-    const feedForward = tensors.some((tensor) => tensor.role === 'expert-router') ? 'experts' : 'dense';
+    const attention = attentionKind(shape, layer);
+    const feedForward = feedForwardKind(shape, layer);
     const types = Object.fromEntries(
       tensors.map((tensor) => [tensor.name.slice(`blk.${layer}.`.length), tensor.type]),
     );
@@ -30,10 +30,31 @@ export function layerKinds(shape: ModelShape, mix: MixName): LayerKind[] {
   });
 }
 
+function attentionKind(shape: ModelShape, layer: number): LayerKind['attention'] {
+  if (isRecurrentLayer(shape, layer)) return 'recurrent';
+  if (ofLayer(shape.kvHeads, layer) === 0) return 'none';
+  return isSlidingWindowLayer(shape, layer) ? 'sliding-window' : 'full';
+}
+
+function feedForwardKind(shape: ModelShape, layer: number): LayerKind['feedForward'] {
+  if (isExpertLayer(shape, layer)) return 'experts';
+  return ofLayer(shape.feedForwardLength, layer) === 0 ? 'none' : 'dense';
+}
+
+/** What the engine decides by the position of a layer in the file; equal for layers that may stand for each other. */
+function positionKind({ slidingWindow, experts }: ModelShape, position: number): string {
+  const period = slidingWindow?.period ?? null;
+  const full = period === null || position % period === (slidingWindow?.fullFirst ? 0 : period - 1);
+  const placement = experts?.placement ?? null;
+  const mixture = placement === null || position % placement.every === placement.offset;
+  return `${full} ${mixture}`;
+}
+
 /**
  * Chooses layers of the full model that stand for all of them: the shares of the kinds are as close to those of the
  * full model as `count` layers allow, spread evenly over its depth. Where the engine decides by the position in the
- * file which layers have a sliding window, the layer chosen for a position is of the kind that the engine will make it.
+ * file which layers have a sliding window or experts, the layer chosen for a position is of the kind that the engine
+ * will make it.
  * @returns for each layer of the file, its index in the full model.
  * @throws RangeError when count is not between 1 and the number of layers.
  */
@@ -44,10 +65,13 @@ export function sampleLayers(shape: ModelShape, mix: MixName, count: number): nu
   const kinds = layerKinds(shape, mix);
   const positions = Array.from({ length: count }, (_, position) => position);
   const sample: number[] = [];
-  for (const windowed of [false, true]) {
-    const places = positions.filter((position) => isSlidingWindowLayer(shape, position) === windowed);
-    const candidates = allLayers(shape).filter((layer) => isSlidingWindowLayer(shape, layer) === windowed);
-    const chosen = proportionalChoice(candidates, (layer) => kinds[layer]?.key ?? '', places.length);
+  const candidates = groupBy(allLayers(shape), (layer) => positionKind(shape, layer));
+  for (const [kind, places] of groupBy(positions, (position) => positionKind(shape, position))) {
+    const chosen = proportionalChoice(
+      candidates.get(kind) ?? [],
+      (layer) => kinds[layer]?.key ?? '',
+      places.length,
+    );
     for (const [index, place] of places.entries()) sample[place] = chosen[index] ?? 0;
   }
   return sample;

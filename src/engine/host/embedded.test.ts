@@ -20,8 +20,8 @@ describe('synthetic mixture-of-experts weights in the widths of Qwen3-30B-A3B', 
     const modelPath = path.join(folder, 'moe.gguf');
     const shape = tinyShape('qwen3moe', {
       embeddingLength: 2048,
-      heads: [32],
-      kvHeads: [4],
+      heads: 32,
+      kvHeads: 4,
       keyHeadLength: 128,
       valueHeadLength: 128,
       experts: { count: EXPERTS, used: USED, feedForwardLength: 768 },

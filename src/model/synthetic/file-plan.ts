@@ -2,8 +2,9 @@ import { layOutGguf, type GgufLayout } from '../gguf/encode-header.ts';
 import { DEFAULT_ALIGNMENT, type MetadataEntry, type MetadataValue } from '../gguf/metadata.ts';
 import { architectureOf } from '../architectures/registry.ts';
 import { fileTypeOf, type MixName } from '../mixes.ts';
-import { ofLayer, type ModelShape, type RopeScaling } from '../shape.ts';
+import { ofLayer, shapeOfLayers, type ModelShape, type RopeScaling } from '../shape.ts';
 import { allLayers, tensorsOf } from '../tensors.ts';
+import { DEFAULT_NORM_EPSILON, DEFAULT_ROPE_BASE } from './defaults.ts';
 import { vocabularyMetadata } from './vocabulary.ts';
 
 /** `GGML_QNT_VERSION`, ggml/include/ggml.h. */
@@ -26,17 +27,18 @@ export function planSyntheticFile({ shape, mix, layers }: SyntheticModel): GgufL
 /** The metadata that the loader of llama.cpp release v0.5.0 reads (`load_hparams`, src/llama-model.cpp). */
 function metadataOf(shape: ModelShape, mix: MixName, layers: readonly number[]): MetadataEntry[] {
   const architecture = architectureOf(shape.architecture);
+  const ofFile = shapeOfLayers(shape, layers);
   const own: MetadataEntry[] = [
     ['context_length', u32(shape.contextLength)],
     ['embedding_length', u32(shape.embeddingLength)],
-    ['block_count', u32(layers.length)],
-    ['feed_forward_length', perLayer(shape.feedForwardLength, layers)],
-    ['attention.head_count', perLayer(shape.heads, layers)],
-    ['attention.head_count_kv', perLayer(shape.kvHeads, layers)],
+    ['block_count', u32(ofFile.layers)],
+    ['feed_forward_length', perLayer(ofFile.feedForwardLength)],
+    ['attention.head_count', perLayer(ofFile.heads)],
+    ['attention.head_count_kv', perLayer(ofFile.kvHeads)],
     ['attention.key_length', u32(shape.keyHeadLength)],
     ['attention.value_length', u32(shape.valueHeadLength)],
-    ['attention.layer_norm_rms_epsilon', { type: 'f32', value: shape.normEpsilon }],
-    ['rope.freq_base', { type: 'f32', value: shape.ropeBase }],
+    ['attention.layer_norm_rms_epsilon', { type: 'f32', value: shape.normEpsilon ?? DEFAULT_NORM_EPSILON }],
+    ['rope.freq_base', { type: 'f32', value: shape.ropeBase ?? DEFAULT_ROPE_BASE }],
     ...ropeScalingMetadata(shape.ropeScaling),
     ...(shape.slidingWindow === null
       ? []
@@ -47,7 +49,7 @@ function metadataOf(shape: ModelShape, mix: MixName, layers: readonly number[]):
           ['expert_count', u32(shape.experts.count)],
           ['expert_used_count', u32(shape.experts.used)],
         ] as const)),
-    ...architecture.metadata(shape),
+    ...architecture.metadata(ofFile),
   ];
   return [
     ['general.architecture', { type: 'string', value: shape.architecture }],
@@ -73,9 +75,9 @@ function nameOf(shape: ModelShape, mix: MixName, layers: readonly number[]): str
   return `${shape.id} ${mix} (synthetic, random weights${part})`;
 }
 
-/** Llama 3's scaling travels as a tensor of factors, so its key is absent. */
+/** The scalings of Llama 3 and Phi 3 travel as tensors of factors, so their key is absent. */
 function ropeScalingMetadata(scaling: RopeScaling | null): MetadataEntry[] {
-  if (scaling === null || scaling.kind === 'llama3') return [];
+  if (scaling === null || scaling.kind === 'llama3' || scaling.kind === 'longrope') return [];
   const common: MetadataEntry[] = [
     ['rope.scaling.type', { type: 'string', value: scaling.kind }],
     ['rope.scaling.factor', { type: 'f32', value: scaling.factor }],
@@ -84,9 +86,13 @@ function ropeScalingMetadata(scaling: RopeScaling | null): MetadataEntry[] {
   return [
     ...common,
     ['rope.scaling.original_context_length', u32(scaling.originalContextLength)],
-    ['rope.scaling.yarn_beta_fast', { type: 'f32', value: scaling.betaFast }],
-    ['rope.scaling.yarn_beta_slow', { type: 'f32', value: scaling.betaSlow }],
+    ...optionalF32('rope.scaling.yarn_beta_fast', scaling.betaFast),
+    ...optionalF32('rope.scaling.yarn_beta_slow', scaling.betaSlow),
   ];
+}
+
+function optionalF32(key: string, value: number | undefined): MetadataEntry[] {
+  return value === undefined ? [] : [[key, { type: 'f32', value }]];
 }
 
 function u32(value: number): MetadataValue {
@@ -94,8 +100,7 @@ function u32(value: number): MetadataValue {
 }
 
 /** One number when all layers agree, else one for each layer of the file. */
-function perLayer(values: readonly number[], layers: readonly number[]): MetadataValue {
-  const chosen = layers.map((layer) => ofLayer(values, layer));
-  const first = ofLayer(chosen, 0);
-  return chosen.every((value) => value === first) ? u32(first) : { type: 'u32[]', value: chosen };
+function perLayer(values: readonly number[]): MetadataValue {
+  const first = ofLayer(values, 0);
+  return values.every((value) => value === first) ? u32(first) : { type: 'u32[]', value: values };
 }

@@ -1,5 +1,6 @@
 import type { TensorRole } from '../architectures/architecture.ts';
 import { ofLayer, type ModelShape, type RopeScaling } from '../shape.ts';
+import { DEFAULT_ROPE_BASE } from './defaults.ts';
 import type { ModelTensor } from '../tensors.ts';
 
 /** How the weights of a tensor are made. */
@@ -58,9 +59,10 @@ function ropeFactors(shape: ModelShape): Float32Array {
   const scaling: RopeScaling | null = shape.ropeScaling;
   const factors = new Float32Array(shape.keyHeadLength / 2).fill(1);
   if (scaling?.kind !== 'llama3') return factors;
+  const base = shape.ropeBase ?? DEFAULT_ROPE_BASE;
   const { factor, lowFrequencyFactor, highFrequencyFactor, originalContextLength } = scaling;
   return factors.map((_, index) => {
-    const waveLength = 2 * Math.PI * shape.ropeBase ** ((2 * index) / shape.keyHeadLength);
+    const waveLength = 2 * Math.PI * base ** ((2 * index) / shape.keyHeadLength);
     if (waveLength < originalContextLength / highFrequencyFactor) return 1;
     if (waveLength > originalContextLength / lowFrequencyFactor) return factor;
     const smooth =
