@@ -20,7 +20,8 @@ export async function readMachine({ description }: ChosenEngine): Promise<Machin
   const facts = identify(await gatherMachine());
   const state = stateOf(facts, {
     engine: description.id,
-    engineBuild: `${description.version ?? ''} ${description.buildCommit} ${description.buildNumber ?? ''}`.trim(),
+    engineBuild:
+      `${description.version ?? ''} ${description.buildCommit} ${description.buildNumber ?? ''}`.trim(),
   });
   const gpus = valueOf(facts.gpus) ?? [];
   return {

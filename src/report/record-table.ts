@@ -24,7 +24,11 @@ const LONGEST_SETTING = 28;
 const SETTINGS: readonly (readonly [name: string, read: (record: MeasurementRecord) => string])[] = [
   ['model', ({ model }) => modelName(model)],
   ['engine', ({ engine }) => engine.id],
-  ['build', ({ engine }) => engine.buildNumber === null ? engine.buildCommit : `${engine.buildCommit} (${engine.buildNumber})`],
+  [
+    'build',
+    ({ engine }) =>
+      engine.buildNumber === null ? engine.buildCommit : `${engine.buildCommit} (${engine.buildNumber})`,
+  ],
   ['backend', ({ engine }) => engine.backends],
   ['device', ({ engine, machine }) => engine.gpuInfo || engine.cpuInfo || (machine.cpu ?? 'unknown')],
   ['machine state', ({ machine }) => machine.stateHash.slice(0, 8)],

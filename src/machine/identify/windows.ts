@@ -173,7 +173,7 @@ function memoryDevices(modules: CimDocument['memory']): MemoryDevice[] | undefin
     const speed = module.ConfiguredClockSpeed || module.Speed;
     return {
       sizeBytes: typeof module.Capacity === 'number' ? bytes(module.Capacity) : undefined,
-      type: memoryTypeName(module.SMBIOSMemoryType),
+      type: memoryTypeName(module.SMBIOSMemoryType ?? undefined),
       transfersPerSecond: typeof speed === 'number' && speed > 0 ? speed * 1e6 : undefined,
       channel: channelName(module.BankLabel ?? undefined, module.DeviceLocator ?? undefined),
     };
