@@ -4,7 +4,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { ModelRecord } from './index.ts';
-import { readModelRecords, readSources } from './host/index.ts';
+import { readDeviceRecords, readMachineRecords, readModelRecords, readSources } from './host/index.ts';
 
 describe('the catalogue of models', () => {
   const sourcesOf = (record: ModelRecord): string[] => [
@@ -19,7 +19,20 @@ describe('the catalogue of models', () => {
   });
 
   it('names only sources that are listed, and lists only sources that are named', () => {
-    const named = new Set(readModelRecords().flatMap(sourcesOf));
+    const devices = readDeviceRecords();
+    const named = new Set([
+      ...readModelRecords().flatMap(sourcesOf),
+      ...devices.flatMap((device) => [
+        ...[...device.sources, ...device.architecture.sources].map(({ id }) => id),
+        ...[...device.statedPeaks, ...device.memory.stated, ...device.otherClaims].map(
+          ({ source }) => source,
+        ),
+      ]),
+      ...readMachineRecords().flatMap((machine) => [
+        ...[...machine.sources, ...machine.prices.map(({ source }) => source)].map(({ id }) => id),
+        ...(machine.power === null ? [] : [machine.power.source.id]),
+      ]),
+    ]);
     const listed = readSources().map((source) => source.id);
     expect([...named].sort()).toEqual(listed.sort());
   });

@@ -1,4 +1,14 @@
-/** The face of `catalog`: the records of models and their look-up by name. */
+/** The face of `catalog`: the records of models, devices and machines, their look-up by name, and what follows. */
+export type { ArchitectureRecord, Citation, DataType, RateCondition } from './architecture-record.ts';
+export { DATA_TYPES } from './architecture-record.ts';
+export { bandwidthOf, bandwidthsOf } from './bandwidth.ts';
+export type { DerivedBandwidth, StatedBandwidth } from './bandwidth.ts';
+export { CatalogNameError, findDevice, findMachine, resolveDevice, resolveMachine } from './device-name.ts';
+export type { CatalogNameErrorCode, ResolvedDevice } from './device-name.ts';
+export type { CatalogDevice } from './device-record.ts';
+export type { MachineRecord } from './machine-record.ts';
 export type { ModelRecord, SourceRecord } from './model-record.ts';
 export { resolveModelName } from './model-name.ts';
 export type { ModelNameErrorCode, ResolvedModelName } from './model-name.ts';
+export { derivePeaks, peakOf, precisionSupport } from './peaks.ts';
+export type { Accumulate, DerivedPeak, ExecutedOn, PrecisionSupport, StatedPeak } from './peaks.ts';

@@ -1,4 +1,5 @@
 import type { ModelRecord } from './model-record.ts';
+import { nearestNames } from './nearest-names.ts';
 
 export type ModelNameErrorCode = 'unknown-model' | 'unknown-quantisation';
 
@@ -21,7 +22,6 @@ export interface ResolvedModelName {
 
 /** The mix that people download most, and that llama.cpp itself takes when no tag is given. */
 const DEFAULT_QUANTISATION = 'Q4_K_M';
-const NEAREST_SHOWN = 3;
 
 /**
  * Resolves `name`, `name:QUANT` or `organisation/repository:QUANT`, in any case.
@@ -37,7 +37,8 @@ export function resolveModelName(
   const name = (colon < 0 ? text : text.slice(0, colon)).trim();
   const record = findModel(name, records);
   if (record === null) {
-    const nearest = nearestIds(name, records).join(', ');
+    const known = records.map((model) => ({ id: model.id, names: namesOf(model) }));
+    const nearest = nearestNames(name, known).join(', ');
     throw new ModelNameError(
       'unknown-model',
       `There is no model '${name}' in the catalogue; the nearest names are ${nearest}. For a file of your own give its path, which ends in .gguf.`,
@@ -66,35 +67,4 @@ function namesOf(record: ModelRecord): string[] {
 
 function sameName(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
-}
-
-function nearestIds(name: string, records: readonly ModelRecord[]): string[] {
-  return records
-    .map((record) => ({
-      id: record.id,
-      distance: Math.min(
-        ...namesOf(record).map((known) => editDistance(known.toLowerCase(), name.toLowerCase())),
-      ),
-    }))
-    .sort((a, b) => a.distance - b.distance || a.id.localeCompare(b.id))
-    .slice(0, NEAREST_SHOWN)
-    .map(({ id }) => id);
-}
-
-/** A name longer than this is no typing error of a known one; it is cut so that the distance stays cheap. */
-const MAX_COMPARED_LENGTH = 100;
-
-/** Levenshtein distance: insertions, deletions and replacements that turn one text into the other. */
-function editDistance(a: string, b: string): number {
-  const other = b.slice(0, MAX_COMPARED_LENGTH);
-  let previous = Array.from({ length: other.length + 1 }, (_, index) => index);
-  for (const [row, letter] of a.split('').entries()) {
-    const current = [row + 1];
-    for (let column = 0; column < other.length; column += 1) {
-      const replaced = (previous[column] ?? 0) + (letter === other[column] ? 0 : 1);
-      current.push(Math.min(replaced, (previous[column + 1] ?? 0) + 1, (current[column] ?? 0) + 1));
-    }
-    previous = current;
-  }
-  return previous.at(-1) ?? other.length;
 }

@@ -141,7 +141,18 @@ export const modelFileSchema = z.strictObject({
 /** `data/sources.json`: the works that records name by id. */
 export const sourcesFileSchema = z.strictObject({
   schemaVersion: z.literal(1),
-  sources: z.array(z.strictObject({ id: z.string().min(1), title: z.string().min(1), url: z.url() })).min(1),
+  sources: z
+    .array(
+      z.strictObject({
+        id: z.string().min(1),
+        title: z.string().min(1),
+        /** Absent where a work has no public address. */
+        url: z.url().optional(),
+        /** What was taken: `facts only`, or the licence of the work besides. */
+        licence: z.string().min(1).default('facts only'),
+      }),
+    )
+    .min(1),
 });
 
 export type ModelRecord = z.infer<typeof modelRecordSchema>;

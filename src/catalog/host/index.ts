@@ -1,2 +1,3 @@
 /** The host face of `catalog`: the data files of the package. */
+export { readDeviceRecords, readMachineRecords } from './read-devices.ts';
 export { readModelRecords, readSources } from './read-models.ts';

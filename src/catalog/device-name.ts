@@ -1,0 +1,136 @@
+import type { CatalogDevice } from './device-record.ts';
+import type { MachineRecord } from './machine-record.ts';
+import { nearestNames } from './nearest-names.ts';
+
+export type CatalogNameErrorCode = 'unknown-device' | 'unknown-machine';
+
+/** A device or machine was asked for by a name that the catalogue does not have. The message is for the user. */
+export class CatalogNameError extends Error {
+  override readonly name = 'CatalogNameError';
+  readonly code: CatalogNameErrorCode;
+
+  constructor(code: CatalogNameErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export interface ResolvedDevice {
+  readonly device: CatalogDevice;
+  /** How many of them: `nvidia-rtx-3090-x2` are two. */
+  readonly count: number;
+  /** Further devices that go by the same name, such as the variant with more memory. */
+  readonly others: readonly CatalogDevice[];
+}
+
+/** More than any machine holds; a larger number is a mistake. */
+const MAX_DEVICE_COUNT = 64;
+
+/**
+ * Finds a device by id, name or alias, in any spelling: `nvidia-rtx-4090`, `NVIDIA GeForce RTX 4090`,
+ * `Ryzen 9 7950X 16-Core Processor`. `-x2` at the end means two of them, `cpu-` or `gpu-` in front that kind only.
+ * @throws CatalogNameError naming the nearest ids.
+ */
+export function resolveDevice(text: string, devices: readonly CatalogDevice[]): ResolvedDevice {
+  const found = findDevice(text, devices);
+  if (found === null) {
+    const ids = devices.map((device) => ({ id: device.id, names: namesOf(device) }));
+    throw new CatalogNameError(
+      'unknown-device',
+      `There is no device '${text}' in the catalogue; the nearest ids are ${nearestNames(text, ids).join(', ')}.`,
+    );
+  }
+  return found;
+}
+
+/** Like `resolveDevice`, but null when there is none. */
+export function findDevice(text: string, devices: readonly CatalogDevice[]): ResolvedDevice | null {
+  const exact = devices.find((device) => device.id === text.trim().toLowerCase());
+  if (exact !== undefined) return { device: exact, count: 1, others: [] };
+  const single = findSingle(slug(text), devices);
+  if (single !== null) return { ...single, count: 1 };
+  const several = /^(.*)-x(\d{1,2})$/.exec(slug(text));
+  const [, name, digits] = several ?? [];
+  if (name === undefined || digits === undefined) return null;
+  const count = Number(digits);
+  const each = count < 1 || count > MAX_DEVICE_COUNT ? null : findSingle(name, devices);
+  return each === null ? null : { ...each, count };
+}
+
+function findSingle(wanted: string, devices: readonly CatalogDevice[]): Omit<ResolvedDevice, 'count'> | null {
+  const [, prefix, rest] = /^(cpu|gpu)-(.+)$/.exec(wanted) ?? [];
+  const kindFits = (device: CatalogDevice): boolean =>
+    prefix === undefined || (prefix === 'gpu') === hasGpu(device) || device.kind === 'soc';
+  const key = withoutDecoration(rest ?? wanted);
+  const fitting = devices.filter((device) => kindFits(device) && namesOf(device).includes(key));
+  const [device, ...others] = fitting;
+  return device === undefined ? null : { device, others };
+}
+
+function hasGpu(device: CatalogDevice): boolean {
+  return device.kind !== 'cpu';
+}
+
+/** All the slugs that a device answers to: with and without the vendor in front. */
+function namesOf(device: CatalogDevice): string[] {
+  const vendor = slug(device.vendor);
+  const plain = [device.id, device.name, ...device.aliases].map((name) => withoutDecoration(slug(name)));
+  return [...new Set(plain.flatMap((name) => [name, `${vendor}-${name}`]))];
+}
+
+/** Lower case, `(R)` and `(TM)` dropped, everything but letters and digits a dash, GB joined to its number. */
+function slug(text: string): string {
+  return text
+    .toLowerCase()
+    .replaceAll(/\((?:r|tm|c)\)|@.*$/g, ' ')
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/(\d)-gb\b/g, '$1gb')
+    .replaceAll(/^-+|-+$/g, '');
+}
+
+/**
+ * What drivers, brand strings and compilers put around a name: `NVIDIA GeForce RTX 4090`, `Intel(R) Xeon(R) CPU E5-2667
+ * v4 @ 3.20GHz`, `AMD Ryzen 7 4800H with Radeon Graphics`, and the LLVM target that LocalScore appends (`-znver2`,
+ * `-alderlake`).
+ */
+const DECORATIONS: readonly (readonly [RegExp, string])[] = [
+  [/^(nvidia-)?geforce-/, '$1'],
+  [/^(amd-)?radeon-rx-/, '$1rx-'],
+  [/-laptop-gpu$/, '-laptop'],
+  [/-(?:znver\d|bdver\d|alderlake|sapphirerapids|arrowlake(?:-s)?|skylake-avx512)$/, ''],
+  [/-with-radeon(?:-\w+)*-(?:graphics|gfx)$/, ''],
+  [/-(?:\d+|two|four|six|eight|twelve|sixteen)-core-processor$/, ''],
+  [/-processor(?=-|$)/, ''],
+  [/-cpu(?=-|$)/, ''],
+];
+
+function withoutDecoration(name: string): string {
+  return DECORATIONS.reduce((plain, [decoration, instead]) => plain.replace(decoration, instead), name);
+}
+
+/**
+ * Finds a machine by id, name or alias.
+ * @throws CatalogNameError naming the nearest ids.
+ */
+export function resolveMachine(text: string, machines: readonly MachineRecord[]): MachineRecord {
+  const found = findMachine(text, machines);
+  if (found === null) {
+    const ids = machines.map((machine) => ({ id: machine.id, names: machineNames(machine) }));
+    throw new CatalogNameError(
+      'unknown-machine',
+      `There is no machine '${text}' in the catalogue; the nearest ids are ${nearestNames(text, ids).join(', ')}.`,
+    );
+  }
+  return found;
+}
+
+/** Like `resolveMachine`, but null when there is none. */
+export function findMachine(text: string, machines: readonly MachineRecord[]): MachineRecord | null {
+  const wanted = slug(text);
+  return machines.find((machine) => machineNames(machine).includes(wanted)) ?? null;
+}
+
+function machineNames(machine: MachineRecord): string[] {
+  const plain = [machine.id, machine.name, ...machine.aliases].map(slug);
+  return [...new Set(plain.flatMap((name) => [name, `${slug(machine.vendor)}-${name}`]))];
+}

@@ -1,0 +1,162 @@
+import { describe, expect, it } from 'vitest';
+import {
+  bandwidthOf,
+  bandwidthsOf,
+  derivePeaks,
+  findDevice,
+  peakOf,
+  precisionSupport,
+  resolveDevice,
+  resolveMachine,
+} from './index.ts';
+import type { CatalogDevice } from './index.ts';
+import { readDeviceRecords, readMachineRecords } from './host/index.ts';
+
+const devices = readDeviceRecords();
+const machines = readMachineRecords();
+
+/** How far a stated figure may lie from the derived one: rounding in data sheets stays below it. */
+const TOLERANCE = 0.02;
+
+function device(id: string): CatalogDevice {
+  return resolveDevice(id, devices).device;
+}
+
+function tera(value: number | undefined): number {
+  return Number(((value ?? Number.NaN) / 1e12).toFixed(3));
+}
+
+describe('the catalogue of devices', () => {
+  it('has at least 150 devices and 30 machines, and every machine is built around a device that it has', () => {
+    expect(devices.length).toBeGreaterThanOrEqual(150);
+    expect(machines.length).toBeGreaterThanOrEqual(30);
+    const ids = new Set(devices.map(({ id }) => id));
+    expect(machines.filter((machine) => !ids.has(machine.device))).toEqual([]);
+  });
+
+  it('derives every bandwidth that a source states within 2 %, or gives the reason for the difference', () => {
+    const stated = devices.flatMap((record) =>
+      record.memory.stated.flatMap((figure) => {
+        const derived = bandwidthsOf(record).filter((bandwidth) => bandwidth.basis === 'derived');
+        if (derived.length === 0) return [];
+        const agrees = derived.some(
+          ({ bytesPerSecond }) => Math.abs(bytesPerSecond / figure.bandwidthBytesPerSecond - 1) <= TOLERANCE,
+        );
+        return [{ id: record.id, figure, agrees }];
+      }),
+    );
+    expect(stated.length).toBeGreaterThan(200);
+    expect(stated.filter(({ figure, agrees }) => agrees === (figure.differs !== undefined))).toEqual([]);
+  });
+
+  it('derives every peak that a source states within 2 %, or gives the reason for the difference', () => {
+    const compared = devices.flatMap((record) =>
+      record.statedPeaks.flatMap((figure) => {
+        const derived = derivePeaks(record).find(
+          (peak) =>
+            peak.dataType === figure.dataType &&
+            peak.accumulate === figure.accumulate &&
+            peak.on === figure.on,
+        );
+        if (derived === undefined) return [];
+        const agrees = Math.abs(derived.flopPerSecond / figure.flopPerSecond - 1) <= TOLERANCE;
+        return [{ id: record.id, figure, agrees, derived: derived.flopPerSecond }];
+      }),
+    );
+    expect(compared.length).toBeGreaterThan(300);
+    expect(compared.filter(({ figure, agrees }) => agrees === (figure.differs !== undefined))).toEqual([]);
+  });
+
+  it('keeps both figures where sources disagree, and says why', () => {
+    const gb10 = device('nvidia-dgx-spark-gb10');
+    expect(bandwidthOf(gb10)?.bytesPerSecond).toBeCloseTo(273.056e9, -6);
+    const announced = gb10.memory.stated.find(
+      ({ bandwidthBytesPerSecond }) => bandwidthBytesPerSecond === 301e9,
+    );
+    expect(announced?.differs).toMatch(/9400 MT\/s/);
+  });
+});
+
+describe('the peaks of a device', () => {
+  it('are units x operations x clock: 40 x 512 x 2.9 GHz are 59.392 TFLOP/s', () => {
+    const peak = peakOf(device('amd-ryzen-ai-max-395'), 'fp16');
+    expect(tera(peak?.flopPerSecond)).toBe(59.392);
+    expect(peak).toMatchObject({
+      basis: 'derived',
+      units: 40,
+      operationsPerClockPerUnit: 512,
+      clock: 2.9e9,
+      condition: 'wmma-or-dual-issue',
+      otherwiseFlopPerSecond: 29.696e12,
+    });
+  });
+
+  it('follow the units and the clock of the smaller variant: 32 x 512 x 2.8 GHz are 46 TFLOP/s, 23 of which are 50 %', () => {
+    const peak = peakOf(device('amd-ryzen-ai-max-390'), 'fp16');
+    expect(tera(peak?.flopPerSecond)).toBe(45.875);
+    expect(Math.round((23e12 / (peak?.flopPerSecond ?? 0)) * 100)).toBe(50);
+  });
+
+  it('are halved with FP32 accumulate on GeForce cards, and are not on workstation cards of the same chip', () => {
+    const geforce = device('nvidia-rtx-4090');
+    const half = peakOf(geforce, 'fp16', 'fp32')?.flopPerSecond ?? 0;
+    expect(peakOf(geforce, 'fp16', 'fp16')?.flopPerSecond).toBe(2 * half);
+    expect(tera(half)).toBeCloseTo(165.15, 1);
+    const workstation = device('nvidia-rtx-6000-ada');
+    expect(peakOf(workstation, 'fp16', 'fp32')?.flopPerSecond).toBe(
+      peakOf(workstation, 'fp16', 'fp16')?.flopPerSecond,
+    );
+  });
+
+  it('tell what is not in the hardware from what nobody has published', () => {
+    expect(precisionSupport(device('amd-ryzen-ai-max-395')).fp8.status).toBe('not-in-hardware');
+    expect(precisionSupport(device('nvidia-rtx-3090')).fp8.status).toBe('not-in-hardware');
+    expect(precisionSupport(device('nvidia-rtx-5090')).fp4.status).toBe('rate');
+    expect(precisionSupport(device('apple-m4-max-40c')).fp16.status).toBe('rate-not-published');
+    expect(precisionSupport(device('apple-m6-12c')).fp8.status).toBe('unknown');
+  });
+
+  it('are the stated ones where a clock is not published', () => {
+    expect(peakOf(device('apple-m5-max-40c'), 'fp16')).toMatchObject({
+      basis: 'stated',
+      flopPerSecond: 73.6e12,
+    });
+  });
+});
+
+describe('the bandwidth of a device', () => {
+  it('is bus width / 8 x data rate: 256 bits at 8000 MT/s are 256 GB/s, of which 212 are 83 %', () => {
+    const bandwidth = bandwidthOf(device('amd-ryzen-ai-max-395'))?.bytesPerSecond ?? 0;
+    expect(bandwidth).toBe(256e9);
+    expect(Math.round((212e9 / bandwidth) * 100)).toBe(83);
+  });
+
+  it('depends on the modules where memory is not soldered', () => {
+    const options = bandwidthsOf(device('amd-radeon-780m')).map(({ bytesPerSecond }) => bytesPerSecond / 1e9);
+    expect(options).toEqual([89.6, 120, 128]);
+  });
+});
+
+describe('looking up a device', () => {
+  it.each([
+    ['NVIDIA GeForce RTX 4090', 'nvidia-rtx-4090', 1],
+    ['nvidia-rtx-3090-x4', 'nvidia-rtx-3090', 4],
+    ['AMD Ryzen 9 7950X 16-Core Processor', 'amd-ryzen-7950x', 1],
+    ['cpu-amd-ryzen-9-7950x', 'amd-ryzen-7950x', 1],
+    ['NVIDIA GeForce RTX 4060 Laptop GPU', 'nvidia-rtx-4060-laptop', 1],
+    ['AMD Radeon RX 7900 XTX', 'amd-rx-7900-xtx', 1],
+    ['cpu-intel-core-i9-14900k-alderlake', 'intel-core-i9-14900k', 1],
+  ])('%s is %s', (text, id, count) => {
+    expect(findDevice(text, devices)).toMatchObject({ device: { id }, count });
+  });
+
+  it('names the variants where a name means several', () => {
+    const found = resolveDevice('RTX 4060 Ti', devices);
+    expect(found.others.map(({ id }) => id)).toEqual(['nvidia-rtx-4060-ti-16-gb']);
+  });
+
+  it('names the nearest ids for an unknown one', () => {
+    expect(() => resolveDevice('nvidia-rtx-4095', devices)).toThrow(/nearest ids are nvidia-rtx-4090/);
+    expect(() => resolveMachine('mac-mini-m4-17', machines)).toThrow(/mac-mini-m4-16/);
+  });
+});
