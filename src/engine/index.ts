@@ -17,3 +17,11 @@ export type {
 } from './engine.ts';
 export { EngineFailure, FAILURE_KINDS } from './failure.ts';
 export type { FailureKind } from './failure.ts';
+export type {
+  BufferMemory,
+  ContextMemory,
+  ContextOutcome,
+  ContextSettings,
+  KvCacheLine,
+  MemoryRequest,
+} from './memory-request.ts';

@@ -23,6 +23,17 @@ const modelSettingsSchema = z.object({
   flashAttention: z.enum(['on', 'off', 'auto']),
 });
 
+const contextSettingsSchema = z.object({
+  contextTokens: count,
+  sequences: count,
+  unifiedCache: z.boolean(),
+  batchTokens: count,
+  ubatchTokens: count,
+  cacheTypeK: cacheType,
+  cacheTypeV: cacheType,
+  flashAttention: z.enum(['on', 'off', 'auto']),
+});
+
 export const requestSchema = z.discriminatedUnion('method', [
   z.object({ method: z.literal('describe'), id: count }),
   z.object({ method: z.literal('load'), id: count, settings: modelSettingsSchema }),
@@ -40,6 +51,16 @@ export const requestSchema = z.discriminatedUnion('method', [
     batch: count,
     threads: count,
     milliseconds: count,
+  }),
+  z.object({
+    method: z.literal('planMemory'),
+    id: count,
+    request: z.object({
+      modelPath: z.string(),
+      gpuLayers: z.number().int(),
+      cpuMoeLayers: count,
+      contexts: z.array(contextSettingsSchema),
+    }),
   }),
   z.object({ method: z.literal('countExperts'), id: count, tokens: count, singly: z.boolean() }),
 ]);
@@ -75,6 +96,26 @@ export const answerSchemas = {
   }),
   run: z.object({ nanoseconds: z.number().positive().transform(nanoseconds) }),
   multiply: z.object({ samplesNanoseconds: z.array(z.number().positive().transform(nanoseconds)) }),
+  planMemory: z.object({
+    contexts: z.array(
+      z.object({
+        /** What llama.cpp logged while it made the context. */
+        log: z.string(),
+        /** null: it refused. */
+        buffers: z
+          .array(
+            z.object({
+              name: z.string(),
+              isHost: z.boolean(),
+              modelBytes: z.number().transform(bytes),
+              contextBytes: z.number().transform(bytes),
+              computeBytes: z.number().transform(bytes),
+            }),
+          )
+          .nullable(),
+      }),
+    ),
+  }),
   countExperts: z.object({
     /** Distinct experts that the tokens were routed to, for each layer. */
     distinctExperts: z.array(count),

@@ -104,6 +104,18 @@ koffi.struct('ggml_tensor_head', {
   nb: koffi.array('size_t', 4, 'Array'),
 });
 koffi.struct('llama_model_tensor_buft_override', { pattern: 'const char *', buft: 'void *' });
+/** A `std::map` of libstdc++ as far as the root of its tree is read; returned by value, through a hidden pointer. */
+koffi.struct('ridgepoint_std_map', {
+  comparator: 'size_t',
+  colour: 'size_t',
+  root: 'void *',
+  leftmost: 'void *',
+  rightmost: 'void *',
+  count: 'size_t',
+});
+const LOG_CALLBACK = koffi.proto(
+  'void ridgepoint_log_callback(int level, const char *text, void *user_data)',
+);
 const EVAL_CALLBACK = koffi.proto('bool ridgepoint_eval_callback(void *tensor, bool ask, void *user_data)');
 const NEW_THREADPOOL = koffi.proto('void *ridgepoint_new_threadpool(ggml_threadpool_params *params)');
 const SET_THREADPOOL = koffi.proto('void ridgepoint_set_threadpool(void *backend, void *threadpool)');
@@ -185,6 +197,8 @@ export interface Library {
   /** Buffer types beyond the device's own: repacked weights on a CPU (ggml_backend_dev_get_extra_bufts). */
   extraBufferTypes(device: Pointer): Pointer[];
   evalCallback(callback: EvalCallback): Pointer;
+  /** Hands what llama.cpp logs to `take` instead of printing it, until the returned function is called. */
+  captureLog(take: (text: string) => void): () => void;
   allocate(type: string, count: number): Pointer;
   /** Writes one value of a declared struct or basic type at an offset of native memory. */
   write(at: Pointer, offset: number, type: string, value: unknown): void;
@@ -277,6 +291,18 @@ export function openLibrary(directory: string): Library {
       }
     },
     evalCallback: (callback) => koffi.register(callback, koffi.pointer(EVAL_CALLBACK)),
+    captureLog(take) {
+      const setLog = llama('void llama_log_set(void *callback, void *user_data)');
+      const callback = koffi.register(
+        (_level: number, text: string) => take(text),
+        koffi.pointer(LOG_CALLBACK),
+      );
+      setLog(callback, null);
+      return () => {
+        setLog(null, null);
+        koffi.unregister(callback);
+      };
+    },
     allocate: (type, count) => koffi.alloc(type, count) as Pointer,
     write: (at, offset, type, value) => {
       koffi.encode(at, offset, type, value);

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { z } from 'zod';
-import { parseBufferLines } from '../engine-log.ts';
+import { parseBufferLines, readContextOutcome } from '../engine-log.ts';
 import type {
   Engine,
   EngineBuffer,
@@ -15,6 +15,7 @@ import type {
   RunRequest,
 } from '../engine.ts';
 import { EngineFailure, classifyEnd } from '../failure.ts';
+import type { ContextOutcome, MemoryRequest } from '../memory-request.ts';
 import { answerSchemas, replySchema, type WorkerAnswer } from '../protocol.ts';
 import type { Nanoseconds } from '../../units/index.ts';
 import { LogTail } from './log-tail.ts';
@@ -28,11 +29,22 @@ const DESCRIBE_MILLISECONDS = 60_000;
 /** What a matmul may take beyond the time that it was given: quantising, uploading, compiling shaders. */
 const MULTIPLY_GRACE_MILLISECONDS = 60_000;
 
+/** Starting, and reading the header of a model with a vocabulary of some 100,000 words, on a busy machine. */
+const PLAN_MODEL_MILLISECONDS = 60_000;
+/** Building the graph of a model of a hundred layers a few times over: tens of milliseconds on a free machine. */
+const PLAN_CONTEXT_MILLISECONDS = 10_000;
+
 /** llama.cpp in a child process, through its C API; it can also time single products, for the ceilings. */
 export interface EmbeddedEngine extends Engine {
   load(settings: ModelSettings, limits: EngineLimits, signal?: AbortSignal): Promise<EmbeddedModel>;
   /** Times matrix products on the engine's first device. @throws EngineFailure */
   multiply(requests: readonly MultiplyRequest[], signal?: AbortSignal): Promise<(readonly Nanoseconds[])[]>;
+  /**
+   * The engine's own account of what contexts of a model would take, without reading or allocating its weights. The
+   * outcomes are in the order of the contexts.
+   * @throws EngineFailure when the engine refuses the model, dies, or hangs.
+   */
+  planMemory(request: MemoryRequest, signal?: AbortSignal): Promise<ContextOutcome[]>;
 }
 
 export interface EmbeddedModel extends LoadedModel {
@@ -68,6 +80,16 @@ export function openEmbeddedEngine({ variant, addedFolder }: EmbeddedOptions): E
     },
     load: (settings, limits, signal) =>
       EmbeddedSession.load(new WorkerProcess(directory, onGpu, settings.modelPath, signal), settings, limits),
+    async planMemory(request, signal) {
+      const child = new WorkerProcess(directory, onGpu, request.modelPath, signal);
+      const limit = PLAN_MODEL_MILLISECONDS + request.contexts.length * PLAN_CONTEXT_MILLISECONDS;
+      try {
+        const { contexts } = await child.ask('planMemory', { request }, limit, 'laying out its memory');
+        return contexts.map(readContextOutcome);
+      } finally {
+        await child.end();
+      }
+    },
     async multiply(requests, signal) {
       const child = new WorkerProcess(directory, onGpu, 'a matmul', signal);
       try {

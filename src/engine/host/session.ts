@@ -5,7 +5,10 @@ import { bytes, nanoseconds } from '../../units/index.ts';
 import { LibraryError, type ContextParams, type Library, type Pointer } from './bindings.ts';
 
 /** llama-bench's numbers of the flash attention modes (llama.h, enum llama_flash_attn_type). */
-const FLASH_ATTENTION = { auto: -1, off: 0, on: 1 } as const;
+export const FLASH_ATTENTION = { auto: -1, off: 0, on: 1 } as const;
+
+/** No mapping of the file: what `no_alloc` asks for (llama.h, enum llama_load_mode). */
+const LOAD_MODE_NONE = 0;
 
 /** The regular expression by which llama.cpp finds a layer's expert tensors (common.h, LLM_FFN_EXPS_REGEX). */
 const expertTensorsOf = (layer: number): string =>
@@ -233,11 +236,21 @@ export class Session {
   }
 }
 
-function loadModel(library: Library, settings: ModelSettings): Pointer {
+/**
+ * Loads a model as llama-bench does.
+ * @param options - `noAlloc`: reads the metadata alone, for the account of memory (`llama_params_fit` does the same).
+ * @throws LibraryError when llama.cpp refuses it; its log says why.
+ */
+export function loadModel(
+  library: Library,
+  settings: Pick<ModelSettings, 'modelPath' | 'gpuLayers' | 'cpuMoeLayers'>,
+  options: { readonly noAlloc: boolean } = { noAlloc: false },
+): Pointer {
   const params = {
     ...library.modelDefaults(),
     n_gpu_layers: settings.gpuLayers,
     tensor_buft_overrides: expertOverrides(library, settings.cpuMoeLayers),
+    ...(options.noAlloc ? { no_alloc: true, load_mode: LOAD_MODE_NONE } : {}),
   };
   const load = library.llama('void *llama_model_load_from_file(const char *path, llama_model_params params)');
   const model = load(settings.modelPath, params) as Pointer;

@@ -8,6 +8,7 @@ import koffi from 'koffi';
 import { requestSchema, type WorkerRequest } from '../protocol.ts';
 import { LibraryError, openLibrary, type Library } from './bindings.ts';
 import { describeLibrary, deviceAt } from './describe.ts';
+import { planMemory } from './memory-plan.ts';
 import { timeMultiply } from './multiply.ts';
 import { Session } from './session.ts';
 
@@ -50,6 +51,8 @@ class Worker {
         return this.#loaded().run(request.test);
       case 'countExperts':
         return this.#loaded().countExperts(request.tokens, request.singly);
+      case 'planMemory':
+        return planMemory(this.#library, request.request);
       case 'multiply':
         return { samplesNanoseconds: timeMultiply(this.#library, deviceAt(this.#library, 0), request) };
     }

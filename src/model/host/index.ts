@@ -5,3 +5,4 @@ export { openSyntheticCache } from './synthetic-cache.ts';
 export type { CacheLease, CachedFile, EnsureOptions, SyntheticCache } from './synthetic-cache.ts';
 export { shapeHashOf, writeSynthetic } from './write-synthetic.ts';
 export type { WriteProgress, WriteSyntheticOptions, WrittenFile } from './write-synthetic.ts';
+export { writeSparse } from './write-sparse.ts';

@@ -1,0 +1,143 @@
+import { isExpertLayer, isRecurrentLayer, ofLayer, type ModelShape } from '../shape.ts';
+import { bytes, type Bytes } from '../../units/index.ts';
+import { ComputeGraph, FLOAT, VALUE_BYTES } from './compute-graph.ts';
+import {
+  attention,
+  cacheInputs,
+  feedForward,
+  recurrence,
+  type GraphInputs,
+  type LayerScope,
+} from './compute-layers.ts';
+import { allocateGraph, type ArenaLimits, type NodeId } from './graph-allocator.ts';
+import { cachedLayers, isWindowed, windowCells } from './kv-state.ts';
+import type { ResolvedContext } from './settings.ts';
+
+/** What the buffers of a backend are like. */
+export interface ComputeBackend {
+  /** The device is the processor itself: there is one buffer. */
+  readonly isProcessor: boolean;
+  readonly device: ArenaLimits;
+  readonly host: ArenaLimits;
+}
+
+/** `TENSOR_ALIGNMENT`, ggml/src/ggml-impl.h; buffers of the processor have no largest size. */
+const PROCESSOR_BUFFER: ArenaLimits = { alignment: 32, maxChunkBytes: Number.MAX_SAFE_INTEGER };
+
+/**
+ * The CPU backend, and Vulkan with the limits that ggml-vulkan.cpp sets where the device has none of its own:
+ * `suballocation_block_size` 1 GiB. Vulkan's alignment is the device's `minStorageBufferOffsetAlignment`, 16 to 256.
+ */
+export const COMPUTE_BACKENDS = {
+  cpu: { isProcessor: true, device: PROCESSOR_BUFFER, host: PROCESSOR_BUFFER },
+  vulkan: {
+    isProcessor: false,
+    device: { alignment: 64, maxChunkBytes: 2 ** 30 },
+    host: { alignment: 64, maxChunkBytes: 2 ** 30 },
+  },
+} as const satisfies Record<string, ComputeBackend>;
+
+export type ComputeBackendName = keyof typeof COMPUTE_BACKENDS;
+
+export interface ComputeBytes {
+  readonly device: Bytes;
+  /** What the processor prepares for the device; 0 where they are the same. */
+  readonly host: Bytes;
+}
+
+/** Layers of a kind that are laid out before its pattern of memory repeats itself. */
+const LAYERS_OF_A_KIND = 2;
+
+/**
+ * The compute buffers of a context, as `llama_context::sched_reserve` lays them out for a full ubatch with logits for
+ * every token: the graph is built tensor by tensor and handed to a copy of ggml's allocator.
+ */
+export function computeBytes(
+  shape: ModelShape,
+  context: ResolvedContext,
+  backend: ComputeBackend,
+): ComputeBytes {
+  const tokens = Math.min(context.contextTokens, context.ubatchTokens);
+  const graph = new ComputeGraph(tokens, !backend.isProcessor);
+  const width = shape.embeddingLength;
+  const ids = graph.input(tokens * VALUE_BYTES.integer);
+  // Embeddings that a caller might give instead of tokens: placed, and as nothing reads them never freed.
+  graph.input(width * tokens * FLOAT);
+  const inputs = graphInputs(graph, shape, context);
+  const outputs = graph.input(tokens * VALUE_BYTES.integer);
+  const embedded = graph.onProcessor(width * tokens * FLOAT, [ids]);
+  const handed = [embedded, inputs.positions, outputs];
+  for (const cache of [inputs.full, inputs.window]) {
+    if (cache !== null) handed.push(...new Set([cache.keyRows, cache.valueRows, cache.mask]));
+  }
+  graph.handOver(handed);
+  const scope: LayerScope = { graph, shape, context, inputs };
+  const layers = representativeLayers(shape);
+  let stream = embedded;
+  layers.forEach((layer, index) => {
+    stream = buildLayer(scope, layer, stream, index === layers.length - 1 ? outputs : null);
+  });
+  const normed = graph.inPlace([stream]);
+  graph.output(shape.vocabularySize * tokens * FLOAT, [normed]);
+  const [device = 0, host = 0] = allocateGraph(graph.nodes, [backend.device, backend.host]);
+  return { device: bytes(device), host: bytes(backend.isProcessor ? 0 : host) };
+}
+
+function graphInputs(graph: ComputeGraph, shape: ModelShape, context: ResolvedContext): GraphInputs {
+  const cached = cachedLayers(shape);
+  const full = cached.some((layer) => !isWindowed(shape, layer));
+  const windowed = cached.some((layer) => isWindowed(shape, layer));
+  const positions = graph.input(graph.tokens * VALUE_BYTES.integer);
+  return {
+    positions,
+    full: full ? cacheInputs(graph, shape, context, context.sequenceTokens) : null,
+    window: windowed ? cacheInputs(graph, shape, context, windowCells(shape, context)) : null,
+  };
+}
+
+/** The first layers of each kind, in their order, and the last one. */
+function representativeLayers(shape: ModelShape): number[] {
+  const seen = new Map<string, number>();
+  const last = shape.layers - 1;
+  return shape.kvHeads.flatMap((_, layer) => {
+    const kind = layerKind(shape, layer);
+    const count = seen.get(kind) ?? 0;
+    seen.set(kind, count + 1);
+    return count < LAYERS_OF_A_KIND || layer === last ? [layer] : [];
+  });
+}
+
+function layerKind(shape: ModelShape, layer: number): string {
+  return [
+    ofLayer(shape.heads, layer),
+    ofLayer(shape.kvHeads, layer),
+    ofLayer(shape.feedForwardLength, layer),
+    isWindowed(shape, layer),
+    isRecurrentLayer(shape, layer),
+    isExpertLayer(shape, layer),
+    layer < shape.layers - shape.sharedKvLayers,
+  ].join(' ');
+}
+
+function buildLayer(scope: LayerScope, layer: number, input: NodeId, outputs: NodeId | null): NodeId {
+  const { graph, shape } = scope;
+  const width = shape.embeddingLength;
+  const chosen = (id: NodeId): NodeId => (outputs === null ? id : graph.row(width, [id, outputs]));
+  const normed = graph.row(width, [input]);
+  const recurrent = isRecurrentLayer(shape, layer);
+  const attends = ofLayer(shape.kvHeads, layer) > 0;
+  let mixed = recurrent ? recurrence(scope, layer, normed) : null;
+  if (attends) {
+    const attended = attention(scope, layer, normed);
+    mixed = mixed === null ? attended : graph.inPlace([mixed, attended]);
+  }
+  if (mixed === null) return graph.inPlace([chosen(feedForward(scope, layer, normed)), chosen(input)]);
+  const residual = graph.inPlace([chosen(mixed), chosen(input)]);
+  if (!hasFeedForward(shape, layer)) return residual;
+  const again = graph.row(width, [residual]);
+  return graph.inPlace([feedForward(scope, layer, again), residual]);
+}
+
+/** Layers of Mamba and of Nemotron H are either recurrent, or attention, or a network. */
+const hasFeedForward = (shape: ModelShape, layer: number): boolean =>
+  isExpertLayer(shape, layer) || ofLayer(shape.feedForwardLength, layer) > 0;

@@ -1,0 +1,324 @@
+import { isExpertLayer, isRecurrentLayer, ofLayer, type ModelShape } from '../shape.ts';
+import { FLOAT, VALUE_BYTES, type ComputeGraph } from './compute-graph.ts';
+import type { NodeId } from './graph-allocator.ts';
+import { isWindowed, keepsKeysOnly, keyRowLength, valueRowLength, widestValueRow } from './kv-state.ts';
+import { stateLengths } from './recurrent-state.ts';
+import { isQuantised, type ResolvedContext } from './settings.ts';
+
+/** The inputs of one KV cache: which cells are seen, and where new rows go. */
+export interface CacheInputs {
+  readonly mask: NodeId;
+  readonly keyRows: NodeId;
+  readonly valueRows: NodeId;
+  /** Cells of a stream. */
+  readonly cells: number;
+}
+
+/** Everything that the layers of a graph share. */
+export interface GraphInputs {
+  readonly full: CacheInputs | null;
+  readonly window: CacheInputs | null;
+  readonly positions: NodeId;
+}
+
+/** Where a layer's graph is built. */
+export interface LayerScope {
+  readonly graph: ComputeGraph;
+  readonly shape: ModelShape;
+  readonly context: ResolvedContext;
+  readonly inputs: GraphInputs;
+}
+
+/**
+ * The mask and the row numbers of a cache (`build_attn_inp_kv_impl`, src/llama-graph.cpp). A transposed V cache is
+ * written value by value, and needs a number for each.
+ */
+export function cacheInputs(
+  graph: ComputeGraph,
+  shape: ModelShape,
+  context: ResolvedContext,
+  cells: number,
+): CacheInputs {
+  const { tokens } = graph;
+  const keyRows = graph.input(tokens * VALUE_BYTES.index);
+  const values = context.flashAttention ? 1 : widestValueRow(shape);
+  const valueRows = keepsKeysOnly(shape) ? keyRows : graph.input(tokens * values * VALUE_BYTES.index);
+  const mask = graph.input(cells * tokens * (context.flashAttention ? VALUE_BYTES.half : FLOAT));
+  return { mask, keyRows, valueRows, cells };
+}
+
+/** Attention over a KV cache: `build_qkv`, `build_attn` and `build_attn_mha`, src/llama-graph.cpp. */
+export function attention(scope: LayerScope, layer: number, normed: NodeId): NodeId {
+  const { graph, shape, context } = scope;
+  if (shape.latentAttention !== null) return latentAttention(scope, layer, normed);
+  const heads = ofLayer(shape.heads, layer);
+  const window = isWindowed(shape, layer) ? shape.slidingWindow : null;
+  const keyLength = window?.keyHeadLength ?? shape.keyHeadLength;
+  const valueLength = window?.valueHeadLength ?? shape.valueHeadLength;
+  const cache = (window === null ? scope.inputs.full : scope.inputs.window) ?? scope.inputs.full;
+  if (cache === null) throw new RangeError(`layer ${layer} of ${shape.id} has no KV cache`);
+  const rotates = { key: isQuantised(context.cacheTypeK), value: isQuantised(context.cacheTypeV) };
+  const gate = hasOutputGate(shape) ? 2 : 1;
+  let query = graph.row(gate * heads * keyLength, [normed]);
+  let gateRow: NodeId | null = null;
+  if (gate === 2) {
+    gateRow = graph.row(heads * keyLength, [query]);
+    query = graph.row(heads * keyLength, [query]);
+  }
+  // What is rotated or normed is a view of heads, whose memory is never taken over.
+  query = graph.row(heads * keyLength, [query, scope.inputs.positions]);
+  if (rotates.key) query = graph.row(heads * keyLength, [query]);
+  if (layer < shape.layers - shape.sharedKvLayers) {
+    let value = graph.row(valueRowLength(shape, layer), [normed]);
+    if (rotates.value) value = graph.row(valueRowLength(shape, layer), [value]);
+    const projectedKey = graph.row(keyRowLength(shape, layer), [normed]);
+    let key = graph.row(keyRowLength(shape, layer), [projectedKey, scope.inputs.positions]);
+    if (rotates.key) key = graph.row(keyRowLength(shape, layer), [key]);
+    graph.use([key, cache.keyRows]);
+    graph.use([value, cache.valueRows]);
+  }
+  let result = attend(scope, cache, heads, [query], heads * valueLength);
+  if (rotates.value) result = graph.row(heads * valueLength, [result]);
+  if (gateRow !== null) result = graph.inPlace([result, gateRow]);
+  return graph.row(shape.embeddingLength, [result]);
+}
+
+/** Queries come with a gate of their own length (Qwen3-Next and Qwen3.5: `build_layer_attn`, src/models/qwen35.cpp). */
+const hasOutputGate = (shape: ModelShape): boolean =>
+  ['qwen3next', 'qwen35', 'qwen35moe'].includes(shape.architecture);
+
+/** With flash attention one tensor; without it the scores of all heads, which softmax takes over, and two results. */
+function attend(
+  { graph, context }: LayerScope,
+  cache: CacheInputs,
+  heads: number,
+  sources: readonly NodeId[],
+  width: number,
+): NodeId {
+  if (context.flashAttention) return graph.row(width, [...sources, cache.mask]);
+  const scores = graph.row(cache.cells * heads, sources);
+  const weights = graph.inPlace([scores], [cache.mask]);
+  const mixed = graph.row(width, [weights]);
+  return graph.row(width, [mixed]);
+}
+
+/** Multi-head latent attention over the compressed row (src/models/deepseek2.cpp). */
+function latentAttention(scope: LayerScope, layer: number, normed: NodeId): NodeId {
+  const { graph, shape, context, inputs } = scope;
+  const { latentAttention: latent } = shape;
+  if (latent === null || inputs.full === null) throw new RangeError(`${shape.id} has no latent attention`);
+  const heads = ofLayer(shape.heads, layer);
+  const rowLength = latent.kvRank + latent.ropeHeadLength;
+  let compressed = normed;
+  if (latent.queryRank !== null) compressed = graph.inPlace([graph.row(latent.queryRank, [normed])]);
+  const query = graph.row(heads * latent.keyHeadLength, [compressed]);
+  const absorbed = graph.row(heads * latent.kvRank, [query]);
+  const rotated = graph.row(heads * latent.ropeHeadLength, [query, inputs.positions]);
+  let whole = graph.row(heads * rowLength, [absorbed, rotated]);
+  const keyValue = graph.row(rowLength, [normed]);
+  const normedKey = graph.row(latent.kvRank, [keyValue]);
+  const rotatedKey = graph.row(latent.ropeHeadLength, [keyValue, inputs.positions]);
+  let key = graph.row(rowLength, [normedKey, rotatedKey]);
+  if (isQuantised(context.cacheTypeK)) {
+    whole = graph.row(heads * rowLength, [whole]);
+    key = graph.row(rowLength, [key]);
+  }
+  graph.use([key, inputs.full.keyRows]);
+  const { cells, mask } = inputs.full;
+  let mixed: NodeId;
+  if (context.flashAttention) {
+    mixed = graph.row(heads * latent.kvRank, [whole, mask]);
+  } else {
+    const weights = graph.inPlace([graph.row(cells * heads, [whole])], [mask]);
+    // V is a view of the keys, which no product can read transposed (`v_cont`).
+    const values = graph.tensor(latent.kvRank * cells * context.streams * FLOAT, [inputs.full.keyRows]);
+    mixed = graph.row(heads * latent.kvRank, [values, weights]);
+  }
+  const decompressed = graph.row(heads * latent.valueHeadLength, [mixed]);
+  const joined = graph.row(heads * latent.valueHeadLength, [decompressed]);
+  return graph.row(shape.embeddingLength, [joined]);
+}
+
+/** The part of a layer after attention: `build_ffn`, `build_moe_ffn`, src/llama-graph.cpp. */
+export function feedForward({ graph, shape }: LayerScope, layer: number, normed: NodeId): NodeId {
+  if (!isExpertLayer(shape, layer)) {
+    return network(graph, shape, ofLayer(shape.feedForwardLength, layer), normed);
+  }
+  const { experts, embeddingLength } = shape;
+  if (experts === null) throw new RangeError(`layer ${layer} of ${shape.id} has no experts`);
+  const { count, used, feedForwardLength } = experts;
+  const input = experts.latentLength === null ? normed : graph.row(experts.latentLength, [normed]);
+  const width = experts.latentLength ?? embeddingLength;
+  const probabilities = graph.inPlace([graph.row(count, [normed])]);
+  const scores = experts.scoreCorrection ? graph.row(count, [probabilities]) : probabilities;
+  const chosen = graph.tensor(count * graph.tokens * VALUE_BYTES.integer, [scores]);
+  const weights = graph.row(used, [probabilities, chosen]);
+  const hidden = gatedWidth(graph, shape, feedForwardLength * used, [input, chosen]);
+  let each = graph.row(width * used, [hidden, chosen]);
+  each = graph.inPlace([each], [weights]);
+  const first = graph.row(width, [each]);
+  let sum = graph.inPlace([first], [each]);
+  if (experts.latentLength !== null) sum = graph.row(embeddingLength, [sum]);
+  if (experts.shared === null) return sum;
+  const shared = network(graph, shape, experts.shared.feedForwardLength, normed);
+  return graph.inPlace([sum, shared]);
+}
+
+function network(graph: ComputeGraph, shape: ModelShape, width: number, input: NodeId): NodeId {
+  return graph.row(shape.embeddingLength, [gatedWidth(graph, shape, width, [input])]);
+}
+
+/** Gate and up projection and their product; or up alone, activated in place. */
+function gatedWidth(
+  graph: ComputeGraph,
+  shape: ModelShape,
+  width: number,
+  inputs: readonly NodeId[],
+): NodeId {
+  const kind = FEED_FORWARD_KINDS[shape.architecture] ?? 'gated';
+  if (kind === 'plain') return graph.inPlace([graph.row(width, inputs)]);
+  if (kind === 'fused') return graph.row(width, [graph.row(2 * width, inputs)]);
+  const gate = graph.row(width, inputs);
+  const up = graph.row(width, inputs);
+  return graph.row(width, [gate, up]);
+}
+
+/** How an architecture's dense network is built, where it is not gated by a tensor of its own. */
+const FEED_FORWARD_KINDS: Readonly<Record<string, 'plain' | 'fused'>> = {
+  apertus: 'plain',
+  falcon: 'plain',
+  glm4: 'fused',
+  nemotron: 'plain',
+  nemotron_h: 'plain',
+  nemotron_h_moe: 'plain',
+  phi2: 'plain',
+  phi3: 'fused',
+  starcoder2: 'plain',
+};
+
+/** A recurrent layer's own part. */
+export function recurrence(scope: LayerScope, layer: number, normed: NodeId): NodeId {
+  const { graph, shape, context } = scope;
+  const { recurrent, embeddingLength } = shape;
+  if (recurrent === null || !isRecurrentLayer(shape, layer)) {
+    throw new RangeError(`layer ${layer} of ${shape.id} is not recurrent`);
+  }
+  const { sequences } = context;
+  const lengths = stateLengths(shape);
+  /** A copy of the sequences' states: `build_rs`. */
+  const state = (values: number): NodeId => graph.tensor(values * sequences * FLOAT, []);
+  switch (recurrent.kind) {
+    case 'gated-delta-net': {
+      // build_layer_attn_linear, src/models/qwen35.cpp
+      const channels = recurrent.innerLength + 2 * recurrent.groups * recurrent.stateLength;
+      const convolution = state(lengths.convolution);
+      const mixed = graph.row(channels, [normed]);
+      const joined = graph.tensor((graph.tokens + sequences * (recurrent.convWidth - 1)) * channels * FLOAT, [
+        convolution,
+        mixed,
+      ]);
+      const memory = state(lengths.memory);
+      const convolved = graph.inPlace([graph.row(channels, [joined])]);
+      const query = graph.row(recurrent.groups * recurrent.stateLength, [convolved]);
+      const key = graph.row(recurrent.groups * recurrent.stateLength, [convolved]);
+      const decay = graph.row(recurrent.heads, [normed]);
+      const beta = graph.row(recurrent.heads, [normed]);
+      const result = graph.tensor(
+        (recurrent.innerLength * graph.tokens + lengths.memory * sequences) * FLOAT,
+        [query, key, convolved, decay, beta, memory],
+      );
+      const gated = graph.row(recurrent.innerLength, [result]);
+      const gate = graph.row(recurrent.innerLength, [normed]);
+      return graph.row(embeddingLength, [graph.inPlace([gated, gate])]);
+    }
+    case 'mamba1':
+    case 'mamba2': {
+      // build_mamba_layer and build_mamba2_layer, src/models/mamba-base.cpp
+      const { innerLength, convWidth } = recurrent;
+      const extra = recurrent.kind === 'mamba2' ? 2 * recurrent.groups * recurrent.stateLength : 0;
+      const heads = recurrent.kind === 'mamba2' ? recurrent.heads : 0;
+      const channels = innerLength + extra;
+      const convolution = state(lengths.convolution);
+      const projected = graph.row(2 * innerLength + extra + heads, [normed]);
+      const joined = graph.tensor((graph.tokens + sequences * (convWidth - 1)) * channels * FLOAT, [
+        convolution,
+        projected,
+      ]);
+      const convolved = graph.inPlace([graph.row(channels, [joined])]);
+      const parameters =
+        recurrent.kind === 'mamba1'
+          ? graph.row(recurrent.timeStepRank + 2 * recurrent.stateLength, [convolved])
+          : projected;
+      const step =
+        recurrent.kind === 'mamba1' ? graph.row(innerLength, [parameters]) : graph.row(heads, [projected]);
+      const scanned = graph.tensor((innerLength * graph.tokens + lengths.memory * sequences) * FLOAT, [
+        convolved,
+        step,
+        parameters,
+      ]);
+      const skip = graph.row(innerLength, [convolved]);
+      const sum = graph.inPlace([skip], [scanned]);
+      const gate = graph.row(innerLength, [projected]);
+      const result = graph.row(innerLength, [gate, sum]);
+      return graph.row(embeddingLength, [result]);
+    }
+    case 'kimi-delta': {
+      const inner = recurrent.heads * recurrent.headLength;
+      const convolution = state(lengths.convolution);
+      const parts = [0, 1, 2].map(() => {
+        const projected = graph.row(inner, [normed]);
+        const joined = graph.tensor((graph.tokens + sequences * (recurrent.convWidth - 1)) * inner * FLOAT, [
+          convolution,
+          projected,
+        ]);
+        return graph.inPlace([graph.row(inner, [joined])]);
+      });
+      const decay = graph.row(inner, [normed]);
+      const memory = state(lengths.memory);
+      const result = graph.tensor((inner * graph.tokens + lengths.memory * sequences) * FLOAT, [
+        ...parts,
+        decay,
+        memory,
+      ]);
+      const gate = graph.row(inner, [normed]);
+      return graph.row(embeddingLength, [graph.inPlace([graph.row(inner, [result]), gate])]);
+    }
+    case 'short-convolution': {
+      // build_shortconv_block, src/models/lfm2.cpp
+      const projected = graph.row(3 * embeddingLength, [normed]);
+      const product = graph.row(embeddingLength, [projected]);
+      const convolution = state(lengths.convolution);
+      const joined = graph.tensor(
+        (graph.tokens + sequences * (recurrent.convWidth - 1)) * embeddingLength * FLOAT,
+        [convolution, product],
+      );
+      const convolved = graph.row(embeddingLength, [joined]);
+      const gated = graph.inPlace([convolved], [projected]);
+      return graph.row(embeddingLength, [gated]);
+    }
+    case 'rwkv7':
+      return timeMix(scope, normed);
+  }
+}
+
+/** `build_rwkv7_time_mix`, src/models/rwkv7-base.cpp. */
+function timeMix({ graph, shape, context }: LayerScope, normed: NodeId): NodeId {
+  const width = shape.embeddingLength;
+  const previous = graph.row(width, [normed]);
+  const difference = graph.inPlace([previous], [normed]);
+  /** Receptance, decay, key, value, learning rate and gate each mix in the previous token. */
+  const mixes = 6;
+  const repeated = graph.row(mixes * width, [difference]);
+  const mixed = graph.inPlace([repeated], [normed]);
+  const parts = Array.from({ length: mixes }, () => graph.row(width, [mixed]));
+  const memory = graph.tensor(stateLengths(shape).memory * context.sequences * FLOAT, []);
+  const normedKey = graph.row(width, parts.slice(2, 3));
+  const product = graph.row(width, [normedKey]);
+  const result = graph.tensor(
+    (width * graph.tokens + stateLengths(shape).memory * context.sequences) * FLOAT,
+    [...parts.slice(0, 5), normedKey, product, memory],
+  );
+  const scaled = graph.row(width, [result]);
+  const gated = graph.inPlace([scaled], parts.slice(5));
+  return graph.row(width, [gated]);
+}
