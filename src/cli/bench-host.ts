@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import path from 'node:path';
 import { gatherMachine, hashState, startTelemetry } from '../machine/host/index.ts';
 import { identify, recommendedThreads, stateOf, valueOf, type MachineFacts } from '../machine/index.ts';
 import type { MeasurementRecord, Observer, SweepEvent, SweepHost } from '../measure/index.ts';
-import { openResultLog, type ResultLog } from '../store/host/index.ts';
+import { openResultLog, openRuns, type OpenRuns, type ResultLog } from '../store/host/index.ts';
 import { bytes, seconds } from '../units/index.ts';
 import type { ChosenEngine } from './bench-engine.ts';
 import { resultLogPath, type CliContext } from './context.ts';
@@ -65,5 +66,9 @@ export function sweepHost(
     onEvent,
   };
 }
+
+/** The runs of `bench` that have not been printed yet. */
+export const openBenchRuns = (context: CliContext): OpenRuns =>
+  openRuns(path.join(context.paths.data, 'open-runs'));
 
 export const openLog = (context: CliContext): ResultLog => openResultLog(resultLogPath(context.paths));

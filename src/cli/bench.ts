@@ -13,10 +13,11 @@ import {
   type SweepPoint,
 } from '../measure/index.ts';
 import { renderLlamaBench, renderRecordTable, testName, type LlamaBenchFormat } from '../report/index.ts';
-import { sweepProgress } from '../store/index.ts';
+import { sweepProgress, type SweepProgress } from '../store/index.ts';
+import type { OpenRuns } from '../store/host/index.ts';
 import { seconds } from '../units/index.ts';
 import { chooseEngine, weightMemory } from './bench-engine.ts';
-import { openLog, readMachine, sweepHost, type Machine } from './bench-host.ts';
+import { openBenchRuns, openLog, readMachine, sweepHost, type Machine } from './bench-host.ts';
 import { architecturesOf, shortName, sweepModel } from './bench-models.ts';
 import type { BenchOptions } from './bench-options.ts';
 import { startPointProgress } from './bench-progress.ts';
@@ -52,7 +53,9 @@ export async function runBench(
   const log = openLog(context);
   const key = sweepKey(points, options, machine);
   const { records: earlier } = await log.readAll();
-  const resumed = options.fresh ? null : sweepProgress(earlier, key);
+  const openRuns = openBenchRuns(context);
+  const newest = options.fresh ? null : sweepProgress(earlier, key);
+  const resumed = newest !== null && goesOn(newest, options, openRuns) ? newest : null;
   const kept = [...(resumed?.finished ?? [])].filter(
     ([, record]) => record.outcome === 'measured' || !options.retryFailed,
   );
@@ -70,6 +73,7 @@ export async function runBench(
       repetitionMilliseconds: (options.timeout ?? REPETITION_SECONDS) * 1000,
     },
   };
+  await openRuns.begin(sweep.run);
   const progress = startPointProgress(points.length, kept.length, context);
   const settled: MeasurementRecord[] = kept.map(([, record]) => record);
   try {
@@ -98,6 +102,7 @@ export async function runBench(
   }
   settled.sort((a, b) => a.sweep.index - b.sweep.index);
   print(settled, options, context);
+  await openRuns.end(sweep.run);
   const failed = settled.filter((record) => record.outcome !== 'measured').length;
   if (failed === 0) return 0;
   context.stderr(
@@ -131,6 +136,12 @@ function gridOf(models: readonly SweepModel[], options: BenchOptions, machine: M
 
 const layerChoice = ({ layers }: BenchOptions): 'auto' | 'all' | readonly number[] =>
   layers.kind === 'counts' ? layers.counts : layers.kind;
+
+/** A complete run that was printed is over, unless its failures are to be measured again. */
+function goesOn(newest: SweepProgress, options: BenchOptions, openRuns: OpenRuns): boolean {
+  if (!newest.complete || openRuns.has(newest.run)) return true;
+  return options.retryFailed && [...newest.finished.values()].some(({ outcome }) => outcome !== 'measured');
+}
 
 /** A digest of everything that decides the results; the same points in another state are another sweep. */
 function sweepKey(points: readonly SweepPoint[], options: BenchOptions, machine: Machine): string {

@@ -14,9 +14,10 @@ const indices = (records: MeasurementRecord[]): number[] => [
 ];
 
 describe('the progress of a sweep', () => {
-  test('is null before its first point and after its last', () => {
+  test('is null before its first point and complete after its last', () => {
     expect(sweepProgress([point(0, { key: 'another' })], 'k')).toBeNull();
-    expect(sweepProgress([point(0), point(1), point(2)], 'k')).toBeNull();
+    expect(sweepProgress([point(0), point(1)], 'k')?.complete).toBe(false);
+    expect(sweepProgress([point(0), point(1), point(2)], 'k')?.complete).toBe(true);
   });
 
   test('names the finished points of the newest run only', () => {
@@ -27,7 +28,7 @@ describe('the progress of a sweep', () => {
 
   test('does not go back to an unfinished run behind a complete one', () => {
     const complete = [0, 1, 2].map((index) => point(index, { run: 'r2' }));
-    expect(sweepProgress([point(0), ...complete], 'k')).toBeNull();
+    expect(sweepProgress([point(0), ...complete], 'k')).toMatchObject({ run: 'r2', complete: true });
   });
 
   test('counts failures as results', () => {

@@ -6,13 +6,15 @@ export interface SweepProgress {
   readonly run: string;
   /** By index of the point: the record that settles it. */
   readonly finished: ReadonlyMap<number, MeasurementRecord>;
+  /** No point is missing. */
+  readonly complete: boolean;
 }
 
 /**
- * What an interrupted sweep has already measured.
+ * What the newest run of a sweep has already measured.
  * @param records - in the order of the log, of any sweeps.
  * @param key - names the settings and the state of the machine; records of another state never count.
- * @returns the newest run of that sweep when points of it are missing; null when it is complete or never ran.
+ * @returns null when the sweep never ran.
  */
 export function sweepProgress(records: readonly MeasurementRecord[], key: string): SweepProgress | null {
   const newest = records.findLast((record) => record.sweep.key === key)?.sweep;
@@ -24,7 +26,7 @@ export function sweepProgress(records: readonly MeasurementRecord[], key: string
     if (settlesItsPoint(record)) finished.set(sweep.index, record);
     else finished.delete(sweep.index);
   }
-  return finished.size >= newest.points ? null : { run: newest.run, finished };
+  return { run: newest.run, finished, complete: finished.size >= newest.points };
 }
 
 /**
