@@ -1,3 +1,4 @@
+import type { Bytes } from '../units/index.ts';
 import type { CatalogDevice } from './device-record.ts';
 import type { MachineRecord } from './machine-record.ts';
 import { nearestNames } from './nearest-names.ts';
@@ -23,16 +24,29 @@ export interface ResolvedDevice {
   readonly others: readonly CatalogDevice[];
 }
 
+/** What is known besides the name: it tells variants apart that share one. */
+export interface DeviceHints {
+  /** The memory that the driver reports, which is a little below the capacity that is sold. */
+  readonly memoryBytes?: Bytes;
+  /** The processor cores or the GPU, where a name means both (`Ryzen AI Max+ 395`). */
+  readonly kind?: 'cpu' | 'gpu';
+}
+
 /** More than any machine holds; a larger number is a mistake. */
 const MAX_DEVICE_COUNT = 64;
 
 /**
  * Finds a device by id, name or alias, in any spelling: `nvidia-rtx-4090`, `NVIDIA GeForce RTX 4090`,
  * `Ryzen 9 7950X 16-Core Processor`. `-x2` at the end means two of them, `cpu-` or `gpu-` in front that kind only.
+ * Of variants with one name the memory decides; without that hint the one with the most memory is taken.
  * @throws CatalogNameError naming the nearest ids.
  */
-export function resolveDevice(text: string, devices: readonly CatalogDevice[]): ResolvedDevice {
-  const found = findDevice(text, devices);
+export function resolveDevice(
+  text: string,
+  devices: readonly CatalogDevice[],
+  hints: DeviceHints = {},
+): ResolvedDevice {
+  const found = findDevice(text, devices, hints);
   if (found === null) {
     const ids = devices.map((device) => ({ id: device.id, names: namesOf(device) }));
     throw new CatalogNameError(
@@ -44,31 +58,50 @@ export function resolveDevice(text: string, devices: readonly CatalogDevice[]): 
 }
 
 /** Like `resolveDevice`, but null when there is none. */
-export function findDevice(text: string, devices: readonly CatalogDevice[]): ResolvedDevice | null {
+export function findDevice(
+  text: string,
+  devices: readonly CatalogDevice[],
+  hints: DeviceHints = {},
+): ResolvedDevice | null {
   const exact = devices.find((device) => device.id === text.trim().toLowerCase());
   if (exact !== undefined) return { device: exact, count: 1, others: [] };
-  const single = findSingle(slug(text), devices);
+  const single = findSingle(slug(text), devices, hints);
   if (single !== null) return { ...single, count: 1 };
-  const several = /^(.*)-x(\d{1,2})$/.exec(slug(text));
-  const [, name, digits] = several ?? [];
+  const [, name, digits] = /^(.*)-x(\d{1,2})$/.exec(slug(text)) ?? [];
   if (name === undefined || digits === undefined) return null;
   const count = Number(digits);
-  const each = count < 1 || count > MAX_DEVICE_COUNT ? null : findSingle(name, devices);
+  const each = count < 1 || count > MAX_DEVICE_COUNT ? null : findSingle(name, devices, hints);
   return each === null ? null : { ...each, count };
 }
 
-function findSingle(wanted: string, devices: readonly CatalogDevice[]): Omit<ResolvedDevice, 'count'> | null {
+function findSingle(
+  wanted: string,
+  devices: readonly CatalogDevice[],
+  hints: DeviceHints,
+): Omit<ResolvedDevice, 'count'> | null {
   const [, prefix, rest] = /^(cpu|gpu)-(.+)$/.exec(wanted) ?? [];
-  const kindFits = (device: CatalogDevice): boolean =>
-    prefix === undefined || (prefix === 'gpu') === hasGpu(device) || device.kind === 'soc';
   const key = withoutDecoration(rest ?? wanted);
-  const fitting = devices.filter((device) => kindFits(device) && namesOf(device).includes(key));
+  const named = devices.filter((device) => namesOf(device).includes(key));
+  const kind = hints.kind ?? prefix ?? (named.some(hasGpu) ? 'gpu' : 'cpu');
+  const fitting = named
+    .filter((device) => device.kind === 'soc' || (kind === 'gpu') === hasGpu(device))
+    .sort((a, b) => misfit(a, hints) - misfit(b, hints));
   const [device, ...others] = fitting;
   return device === undefined ? null : { device, others };
 }
 
 function hasGpu(device: CatalogDevice): boolean {
   return device.kind !== 'cpu';
+}
+
+/** How far the capacities of a device are from the memory that was seen; the more memory, the better, without a hint. */
+function misfit(device: CatalogDevice, { memoryBytes }: DeviceHints): number {
+  const { capacityBytes } = device.memory;
+  if (memoryBytes === undefined) return -Math.max(0, ...capacityBytes);
+  return Math.min(
+    ...capacityBytes.map((capacity) => Math.abs(capacity - memoryBytes)),
+    Number.MAX_SAFE_INTEGER,
+  );
 }
 
 /** All the slugs that a device answers to: with and without the vendor in front. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { bytes } from '../units/index.ts';
 import {
   bandwidthOf,
   bandwidthsOf,
@@ -152,7 +153,19 @@ describe('looking up a device', () => {
 
   it('names the variants where a name means several', () => {
     const found = resolveDevice('RTX 4060 Ti', devices);
-    expect(found.others.map(({ id }) => id)).toEqual(['nvidia-rtx-4060-ti-16-gb']);
+    expect(found.device.id).toBe('nvidia-rtx-4060-ti-16-gb');
+    expect(found.others.map(({ id }) => id)).toEqual(['nvidia-rtx-4060-ti-8-gb']);
+  });
+
+  it('tells variants apart by the memory that the driver reports, and the cores from the GPU of one chip', () => {
+    const id = (name: string, gibibytes: number): string =>
+      resolveDevice(name, devices, { memoryBytes: bytes(gibibytes * 2 ** 30) }).device.id;
+    expect(id('NVIDIA GeForce RTX 4060 Ti', 7.63)).toBe('nvidia-rtx-4060-ti-8-gb');
+    expect(id('Orin', 7.3)).toMatch(/^nvidia-jetson-orin-n/);
+    expect(resolveDevice('Ryzen AI Max+ 395', devices, { kind: 'cpu' }).device.id).toBe(
+      'amd-ryzen-ai-max-395-cpu',
+    );
+    expect(resolveDevice('Ryzen AI Max+ 395', devices).device.id).toBe('amd-ryzen-ai-max-395');
   });
 
   it('names the nearest ids for an unknown one', () => {

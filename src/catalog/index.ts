@@ -4,7 +4,7 @@ export { DATA_TYPES } from './architecture-record.ts';
 export { bandwidthOf, bandwidthsOf } from './bandwidth.ts';
 export type { DerivedBandwidth, StatedBandwidth } from './bandwidth.ts';
 export { CatalogNameError, findDevice, findMachine, resolveDevice, resolveMachine } from './device-name.ts';
-export type { CatalogNameErrorCode, ResolvedDevice } from './device-name.ts';
+export type { CatalogNameErrorCode, DeviceHints, ResolvedDevice } from './device-name.ts';
 export type { CatalogDevice } from './device-record.ts';
 export type { MachineRecord } from './machine-record.ts';
 export type { ModelRecord, SourceRecord } from './model-record.ts';

@@ -81,8 +81,7 @@ export function peakOf(
   if (derived.length > 0) {
     return derived.reduce((best, peak) => (peak.flopPerSecond > best.flopPerSecond ? peak : best));
   }
-  const stated = device.statedPeaks.filter((peak) => fits(peak) && peak.differs === undefined);
-  const first = stated[0];
+  const first = device.statedPeaks.find((peak) => fits(peak) && peak.differs === undefined);
   return first === undefined
     ? null
     : {
