@@ -189,7 +189,7 @@ export const vision = z.strictObject({
   embeddingLength: width.optional(),
   feedForwardLength: width.optional(),
   heads: width.optional(),
-  patchSize: width,
+  patchSize: width.optional(),
   imageSize: width.optional(),
   /** Patches along an edge that become one token. */
   spatialMerge: width.optional(),

@@ -33,8 +33,13 @@ const publishedParameters = z.strictObject({
   count,
   source: z.string().min(1),
   detail: z.string().min(1),
-  /** The checkpoint stores the tied embedding a second time as the head, and the published count has both. */
-  tiedHeadCountedTwice: z.literal(true).optional(),
+  /** What the count has beside the language model's own weights; absent: nothing. */
+  includes: z
+    .array(z.enum(['tied-head', 'mtp', 'mtp-with-embeddings', 'vision']))
+    .min(1)
+    .optional(),
+  /** Why the count is not that of the shape; only for counts that lie more than 1 % off. */
+  disputed: z.string().min(1).optional(),
 });
 
 /** Parts that have a bias in some models of an architecture and none in others. */
@@ -101,6 +106,8 @@ const modelRecordSchema = z
     queryKeyNorms: z.boolean().optional(),
     /** Layers after the last one that predict further tokens; only some files of a model have them. */
     mtpLayers: z.int().min(1).max(MAX_LAYERS).optional(),
+    /** Weights of one such layer, where published counts with and without it are known. */
+    mtpParametersPerLayer: count.optional(),
     biases: z.array(z.enum(BIAS_KINDS)),
     vision: vision.optional(),
     nativeQuantisation: z.string().min(1).optional(),

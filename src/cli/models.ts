@@ -1,6 +1,12 @@
 import type { Command } from 'commander';
 import { readModelRecords } from '../catalog/host/index.ts';
-import { activeParameterCount, kvBytesPerToken, parameterCount, shapeOf } from '../model/index.ts';
+import {
+  activeParameterCount,
+  isSyntheticArchitecture,
+  kvBytesPerToken,
+  parameterCount,
+  shapeOf,
+} from '../model/index.ts';
 import { bytes, formatBytes, formatSignificant } from '../units/index.ts';
 import type { CliContext, Enter } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
@@ -10,8 +16,9 @@ interface ModelRow {
   readonly id: string;
   readonly name: string;
   readonly architecture: string;
-  readonly parameters: number;
-  readonly activeParameters: number;
+  /** null: there is no table of the tensors of the architecture. */
+  readonly parameters: number | null;
+  readonly activeParameters: number | null;
   readonly contextTokens: number;
   readonly nativeQuantisation: string | null;
   readonly kvCacheBytesPerToken: { readonly fullAttention: number; readonly slidingWindow: number };
@@ -41,12 +48,13 @@ function runModels(search: string, json: boolean, context: CliContext): ExitCode
   }
   const models = records.map((record): ModelRow => {
     const shape = shapeOf(record);
+    const known = isSyntheticArchitecture(shape.architecture);
     return {
       id: record.id,
       name: record.name,
       architecture: record.architecture,
-      parameters: parameterCount(shape),
-      activeParameters: activeParameterCount(shape),
+      parameters: known ? parameterCount(shape) : null,
+      activeParameters: known ? activeParameterCount(shape) : null,
       contextTokens: record.contextLength,
       nativeQuantisation: record.nativeQuantisation ?? null,
       kvCacheBytesPerToken: kvBytesPerToken(shape, 'F16', 'F16'),
@@ -79,7 +87,8 @@ function printModels(models: readonly ModelRow[], context: CliContext): void {
   );
 }
 
-const billions = (count: number): string => `${formatSignificant(count / 1e9)} B`;
+const billions = (count: number | null): string =>
+  count === null ? 'unknown' : `${formatSignificant(count / 1e9)} B`;
 
 function kvText({ fullAttention, slidingWindow }: ModelRow['kvCacheBytesPerToken']): string {
   const full = formatBytes(bytes(fullAttention));

@@ -1,6 +1,7 @@
 /** The face of `model`: shapes, tensors and mixes, memory, layer sampling, GGUF headers, synthetic files. */
 export { GGML_TYPES } from './ggml-types.ts';
 export type { GgmlTypeName } from './ggml-types.ts';
+export { isSyntheticArchitecture } from './architectures/registry.ts';
 export { isSlidingWindowLayer, shapeOf } from './shape.ts';
 export type { ModelShape, ShapeFields } from './shape.ts';
 export { MIX_NAMES, isMixName } from './mixes.ts';

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyShape } from '../../test/fixtures/tiny-shapes.ts';
 import { readModelRecords } from '../catalog/host/index.ts';
+import { SYNTHETIC_ARCHITECTURES } from './architectures/registry.ts';
 import {
   isSlidingWindowLayer,
   layerKinds,
@@ -11,7 +12,9 @@ import {
   type ModelShape,
 } from './index.ts';
 
-const SHAPES = readModelRecords().map(shapeOf);
+const SHAPES = readModelRecords()
+  .map(shapeOf)
+  .filter((shape) => SYNTHETIC_ARCHITECTURES.includes(shape.architecture));
 
 function shapeNamed(id: string): ModelShape {
   const shape = SHAPES.find((each) => each.id === id);

@@ -2,11 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { tinyShape } from '../../test/fixtures/tiny-shapes.ts';
 import { readModelRecords } from '../catalog/host/index.ts';
 import {
-  activeParameterCount,
   activeWeightBytesPerToken,
   isSlidingWindowLayer,
   kvBytesPerToken,
-  parameterCount,
   shapeOf,
   tensorsOf,
   weightBytes,
@@ -21,31 +19,6 @@ function shapeNamed(id: string): ModelShape {
   if (record === undefined) throw new Error(`no record ${id}`);
   return shapeOf(record);
 }
-
-describe('parameter counts', () => {
-  const published = RECORDS.flatMap((record) =>
-    record.publishedParameters.map((each) => ({ record, ...each, label: `${record.id} (${each.source})` })),
-  );
-
-  it.each(published)(
-    'of $label lie within 1 % of the published one',
-    ({ record, count, tiedHeadCountedTwice }) => {
-      const headAgain = tiedHeadCountedTwice === true ? record.vocabularySize * record.embeddingLength : 0;
-      const ratio = (parameterCount(shapeOf(record)) + headAgain) / count;
-      expect(Math.abs(ratio - 1)).toBeLessThan(0.01);
-    },
-  );
-
-  it('cover every record', () => {
-    expect(RECORDS.filter((record) => record.publishedParameters.length === 0)).toEqual([]);
-  });
-
-  it('count for a mixture of experts those that a token meets', () => {
-    // OpenAI's model card: 3.61 B and 5.13 B active, without the embedding table.
-    expect(activeParameterCount(shapeNamed('gpt-oss-20b')) / 1e9).toBeCloseTo(3.61, 1);
-    expect(activeParameterCount(shapeNamed('gpt-oss-120b')) / 1e9).toBeCloseTo(5.13, 1);
-  });
-});
 
 describe('weights of published files', () => {
   /** Sums of tensor bytes: `model_size` of llama-bench records, or dumps of GGUF headers. */

@@ -10,6 +10,10 @@ const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(
 /** The architectures of which synthetic models can be made. */
 export const SYNTHETIC_ARCHITECTURES: readonly string[] = [...ARCHITECTURES.keys()];
 
+export function isSyntheticArchitecture(id: string): boolean {
+  return ARCHITECTURES.has(id);
+}
+
 /** A model cannot be described because its architecture is not one of those that are built in. */
 export class UnsupportedArchitectureError extends Error {
   override readonly name = 'UnsupportedArchitectureError';
