@@ -112,13 +112,22 @@ async function measureCeilings(
 ): Promise<Ceilings | null> {
   if (embedded === null) return null;
   const products = ceilingProducts(valueOf(machine.facts.cpu.l3TotalBytes) ?? null);
-  const requests = products.map((product) => ({
-    ...product,
-    threads: machine.threads,
-    milliseconds: PRODUCT_MILLISECONDS,
-  }));
-  const timed = await embedded.multiply(requests, context.signal);
-  return ceilingsOf(products.map((product, index) => ({ product, samplesNanoseconds: timed[index] ?? [] })));
+  const probe = embedded.probe(context.signal);
+  try {
+    const timed = [];
+    for (const product of products) {
+      const request = {
+        ...product,
+        device: null,
+        threads: machine.threads,
+        milliseconds: PRODUCT_MILLISECONDS,
+      };
+      timed.push({ product, samplesNanoseconds: await probe.multiply(request) });
+    }
+    return ceilingsOf(timed);
+  } finally {
+    await probe.end();
+  }
 }
 
 interface Choice {

@@ -25,3 +25,13 @@ export type {
   KvCacheLine,
   MemoryRequest,
 } from './memory-request.ts';
+export { STREAM_OPERATIONS, TRANSFER_DIRECTIONS } from './probe.ts';
+export type {
+  EngineProbe,
+  MultiplyRequest,
+  StreamOperation,
+  StreamRequest,
+  StreamTimes,
+  TransferDirection,
+  TransferRequest,
+} from './probe.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { bytes, nanoseconds } from '../units/index.ts';
 import { CACHE_TYPES, isCacheType } from './cache-types.ts';
+import { STREAM_OPERATIONS, TRANSFER_DIRECTIONS } from './probe.ts';
 
 /**
  * What a worker and its parent say to each other: JSON, one message a line. Requests go to the worker's standard
@@ -45,6 +46,7 @@ export const requestSchema = z.discriminatedUnion('method', [
   z.object({
     method: z.literal('multiply'),
     id: count,
+    device: z.string().nullable(),
     type: z.string(),
     rows: count,
     columns: count,
@@ -61,6 +63,24 @@ export const requestSchema = z.discriminatedUnion('method', [
       cpuMoeLayers: count,
       contexts: z.array(contextSettingsSchema),
     }),
+  }),
+  z.object({
+    method: z.literal('stream'),
+    id: count,
+    device: z.string().nullable(),
+    operation: z.enum(STREAM_OPERATIONS),
+    workingSetBytes: count.transform(bytes),
+    threads: count,
+    milliseconds: count,
+  }),
+  z.object({
+    method: z.literal('transfer'),
+    id: count,
+    device: z.string().nullable(),
+    direction: z.enum(TRANSFER_DIRECTIONS),
+    memory: z.enum(['pageable', 'pinned']),
+    sizeBytes: count.transform(bytes),
+    milliseconds: count,
   }),
   z.object({ method: z.literal('countExperts'), id: count, tokens: count, singly: z.boolean() }),
 ]);
@@ -115,6 +135,15 @@ export const answerSchemas = {
           .nullable(),
       }),
     ),
+  }),
+  stream: z.object({
+    samplesNanoseconds: z.array(z.number().positive().transform(nanoseconds)),
+    steps: count,
+    bytesPerStep: z.number().positive().transform(bytes),
+    emptyStepNanoseconds: z.number().nonnegative().transform(nanoseconds),
+  }),
+  transfer: z.object({
+    samplesNanoseconds: z.array(z.number().positive().transform(nanoseconds)).nullable(),
   }),
   countExperts: z.object({
     /** Distinct experts that the tokens were routed to, for each layer. */

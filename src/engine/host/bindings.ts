@@ -119,6 +119,7 @@ const LOG_CALLBACK = koffi.proto(
 const EVAL_CALLBACK = koffi.proto('bool ridgepoint_eval_callback(void *tensor, bool ask, void *user_data)');
 const NEW_THREADPOOL = koffi.proto('void *ridgepoint_new_threadpool(ggml_threadpool_params *params)');
 const SET_THREADPOOL = koffi.proto('void ridgepoint_set_threadpool(void *backend, void *threadpool)');
+const FREE_THREADPOOL = koffi.proto('void ridgepoint_free_threadpool(void *threadpool)');
 const EXTRA_BUFFERS = koffi.proto('void *ridgepoint_extra_buffer_types(void *device)');
 const SET_THREADS = koffi.proto('void ridgepoint_set_threads(void *backend, int n_threads)');
 
@@ -193,6 +194,9 @@ export interface Library {
    * leave (ggml_backend_cpu_set_threadpool), and that is the only way to it that every build offers.
    */
   pauseThreadpool(registryEntry: Pointer, backend: Pointer, threadpool: Pointer): void;
+  /** Lets a backend compute with the threads of a pool, which poll for a while after each graph. */
+  attachThreadpool(registryEntry: Pointer, backend: Pointer, threadpool: Pointer): void;
+  freeThreadpool(registryEntry: Pointer, threadpool: Pointer): void;
   setBackendThreads(registryEntry: Pointer, backend: Pointer, threads: number): void;
   /** Buffer types beyond the device's own: repacked weights on a CPU (ggml_backend_dev_get_extra_bufts). */
   extraBufferTypes(device: Pointer): Pointer[];
@@ -270,6 +274,13 @@ export function openLibrary(directory: string): Library {
       const setThreadpool = procedure(registryEntry, 'ggml_backend_cpu_set_threadpool');
       koffi.call(setThreadpool, SET_THREADPOOL, backend, threadpool);
       koffi.call(setThreadpool, SET_THREADPOOL, backend, null);
+    },
+    attachThreadpool(registryEntry, backend, threadpool) {
+      const setThreadpool = procedure(registryEntry, 'ggml_backend_cpu_set_threadpool');
+      koffi.call(setThreadpool, SET_THREADPOOL, backend, threadpool);
+    },
+    freeThreadpool(registryEntry, threadpool) {
+      koffi.call(procedure(registryEntry, 'ggml_threadpool_free'), FREE_THREADPOOL, threadpool);
     },
     setBackendThreads(registryEntry, backend, threads) {
       koffi.call(procedure(registryEntry, 'ggml_backend_set_n_threads'), SET_THREADS, backend, threads);

@@ -1,21 +1,9 @@
 import { GGML_TYPES, type GgmlTypeName } from '../../model/index.ts';
-import { nanoseconds, type Nanoseconds } from '../../units/index.ts';
+import type { Nanoseconds } from '../../units/index.ts';
+import type { MultiplyRequest } from '../probe.ts';
 import { LibraryError, type Library, type Pointer } from './bindings.ts';
+import { Compute, deviceNamed, randomFloats, repeat, setTensor } from './compute.ts';
 
-export interface MultiplyRequest {
-  /** ggml's name of the weights' type, as GGUF spells it: `Q4_K`. */
-  readonly type: string;
-  /** Rows of the weight matrix (M) and its columns (K); `batch` activations (N) are multiplied with it. */
-  readonly rows: number;
-  readonly columns: number;
-  readonly batch: number;
-  readonly threads: number;
-  /** How long to go on; at least {@link MIN_REPETITIONS} are made whatever it takes. */
-  readonly milliseconds: number;
-}
-
-const MIN_REPETITIONS = 5;
-const MAX_REPETITIONS = 1000;
 /** Bytes for a context that holds three tensors and one graph, but no data. */
 const CONTEXT_BYTES = 1 << 20;
 /** Rows that are quantised from random numbers; the matrix repeats them, for quantising it whole takes minutes. */
@@ -29,7 +17,7 @@ const BUFFER_OFFSET = 8;
  * fast weights stream from memory.
  * @throws LibraryError when the device cannot do it.
  */
-export function timeMultiply(library: Library, device: Pointer, request: MultiplyRequest): Nanoseconds[] {
+export function timeMultiply(library: Library, request: MultiplyRequest): Nanoseconds[] {
   const type = GGML_TYPES[request.type as GgmlTypeName];
   if (type === undefined) throw new LibraryError(`ggml has no type ${request.type}`);
   const { ggml } = library;
@@ -44,96 +32,76 @@ export function timeMultiply(library: Library, device: Pointer, request: Multipl
     computeContext,
     weights,
     activations,
-  );
-  const graph = ggml('void *ggml_new_graph(void *ctx)')(computeContext);
+  ) as Pointer;
+  const graph = ggml('void *ggml_new_graph(void *ctx)')(computeContext) as Pointer;
   ggml('void ggml_build_forward_expand(void *graph, void *tensor)')(graph, product);
 
-  const backend = ggml('void *ggml_backend_dev_init(void *device, const char *params)')(
-    device,
-    null,
-  ) as Pointer;
-  const buffer = weightBuffer(library, device, weights, product as Pointer);
-  const allocate = ggml('void *ggml_backend_alloc_ctx_tensors_from_buft(void *ctx, void *buft)');
-  const own = ggml('void *ggml_backend_dev_buffer_type(void *device)')(device);
-  const weightMemory = allocate(weightContext, buffer) as Pointer;
-  const computeMemory = allocate(computeContext, own) as Pointer;
-  if (!weightMemory || !computeMemory) throw new LibraryError('unable to allocate the matrices of the probe');
+  const compute = new Compute(library, deviceNamed(library, request.device), request.threads);
+  const memory: Pointer[] = [];
   try {
-    setWeights(library, weights, type.id, request);
-    setActivations(library, activations, request);
-    const registryEntry = ggml('void *ggml_backend_dev_backend_reg(void *device)')(device) as Pointer;
-    if (String(ggml('const char *ggml_backend_reg_name(void *reg)')(registryEntry)) === 'CPU') {
-      library.setBackendThreads(registryEntry, backend, request.threads);
+    const buffer = weightBuffer(compute, weights, product);
+    if (buffer === null) {
+      throw new LibraryError(`${request.device ?? 'the device'} cannot multiply ${request.type}`);
     }
-    return repeat(library, backend, graph as Pointer, request.milliseconds);
+    const allocate = ggml('void *ggml_backend_alloc_ctx_tensors_from_buft(void *ctx, void *buft)');
+    for (const [context, kind] of [
+      [weightContext, buffer],
+      [computeContext, compute.ownMemory],
+    ] as const) {
+      const allocated = allocate(context, kind) as Pointer;
+      if (!allocated) throw new LibraryError('unable to allocate the matrices of the probe');
+      memory.push(allocated);
+    }
+    setWeights(library, weights, type.id, request);
+    setTensor(library, activations, randomFloats(request.columns * request.batch * 4));
+    return repeat(() => compute.run(graph), request.milliseconds);
   } finally {
-    ggml('void ggml_backend_buffer_free(void *buffer)')(weightMemory);
-    ggml('void ggml_backend_buffer_free(void *buffer)')(computeMemory);
-    ggml('void ggml_backend_free(void *backend)')(backend);
+    for (const buffer of memory) ggml('void ggml_backend_buffer_free(void *buffer)')(buffer);
+    compute.end();
     ggml('void ggml_free(void *ctx)')(weightContext);
     ggml('void ggml_free(void *ctx)')(computeContext);
   }
 }
 
-function repeat(library: Library, backend: Pointer, graph: Pointer, milliseconds: number): Nanoseconds[] {
-  const compute = library.ggml('int ggml_backend_graph_compute(void *backend, void *graph)');
-  const once = (): Nanoseconds => {
-    const start = process.hrtime.bigint();
-    const status = compute(backend, graph);
-    if (status !== 0) throw new LibraryError(`ggml_backend_graph_compute failed with ${String(status)}`);
-    return nanoseconds(Number(process.hrtime.bigint() - start));
-  };
-  // The first run pays for page faults and for compiling shaders.
-  once();
-  const samples: Nanoseconds[] = [];
-  const end = performance.now() + milliseconds;
-  while (samples.length < MIN_REPETITIONS || (performance.now() < end && samples.length < MAX_REPETITIONS)) {
-    samples.push(once());
-  }
-  return samples;
-}
-
-/** The first extra buffer type in which the device can do this product (llama-model-loader.cpp), else its own. */
-function weightBuffer(library: Library, device: Pointer, weights: Pointer, product: Pointer): Pointer {
+/**
+ * The first extra buffer type in which the device can do this product (llama-model-loader.cpp), else its own, else
+ * null.
+ */
+function weightBuffer(compute: Compute, weights: Pointer, product: Pointer): Pointer {
+  const { library } = compute;
   const { ggml } = library;
-  const own = ggml('void *ggml_backend_dev_buffer_type(void *device)')(device) as Pointer;
-  for (const candidate of library.extraBufferTypes(device)) {
+  const own = compute.ownMemory;
+  for (const candidate of [...library.extraBufferTypes(compute.device), own]) {
     const probe = ggml('void *ggml_backend_buft_alloc_buffer(void *buft, size_t size)')(
       candidate,
       0,
     ) as Pointer;
     library.write(weights, BUFFER_OFFSET, 'void *', probe);
-    const supported = ggml('bool ggml_backend_dev_supports_op(void *device, void *op)')(device, product);
+    const supported = compute.supports(product);
     library.write(weights, BUFFER_OFFSET, 'void *', null);
     ggml('void ggml_backend_buffer_free(void *buffer)')(probe);
-    if (supported === true) return candidate;
+    if (supported) return candidate;
   }
-  return own;
+  return null;
 }
+
+/** Quantised rows by type and length: a search multiplies hundreds of matrices with the same ones. */
+const quantisedRows = new Map<string, Buffer>();
+/** 32 sets of 64 rows of 16384 values are at most 128 MiB. */
+const MAX_CACHED_ROWS = 32;
 
 function setWeights(library: Library, tensor: Pointer, type: number, request: MultiplyRequest): void {
   const rowBytes = Number(library.ggml('size_t ggml_row_size(int type, int64_t ne)')(type, request.columns));
-  const distinct = Math.min(DISTINCT_ROWS, request.rows);
-  const source = Float32Array.from({ length: distinct * request.columns }, () => Math.random() * 2 - 1);
-  const quantised = Buffer.alloc(distinct * rowBytes);
-  const quantise = library.ggml(
-    'size_t ggml_quantize_chunk(int type, void *src, void *dst, int64_t start, int64_t nrows, int64_t n_per_row, void *imatrix)',
-  );
-  quantise(type, source, quantised, 0, distinct, request.columns, null);
-  const whole = Buffer.alloc(request.rows * rowBytes, quantised);
-  setTensor(library, tensor, whole);
-}
-
-function setActivations(library: Library, tensor: Pointer, request: MultiplyRequest): void {
-  const values = Float32Array.from({ length: request.columns * request.batch }, () => Math.random() * 2 - 1);
-  setTensor(library, tensor, Buffer.from(values.buffer));
-}
-
-function setTensor(library: Library, tensor: Pointer, data: Buffer): void {
-  library.ggml('void ggml_backend_tensor_set(void *tensor, void *data, size_t offset, size_t size)')(
-    tensor,
-    data,
-    0,
-    data.length,
-  );
+  const key = `${type} ${request.columns}`;
+  let quantised = quantisedRows.get(key);
+  if (quantised === undefined) {
+    quantised = Buffer.alloc(DISTINCT_ROWS * rowBytes);
+    const source = randomFloats(DISTINCT_ROWS * request.columns * 4);
+    library.ggml(
+      'size_t ggml_quantize_chunk(int type, void *src, void *dst, int64_t start, int64_t nrows, int64_t n_per_row, void *imatrix)',
+    )(type, source, quantised, 0, DISTINCT_ROWS, request.columns, null);
+    if (quantisedRows.size >= MAX_CACHED_ROWS) quantisedRows.clear();
+    quantisedRows.set(key, quantised);
+  }
+  setTensor(library, tensor, Buffer.alloc(request.rows * rowBytes, quantised));
 }

@@ -7,10 +7,12 @@ import { createInterface } from 'node:readline';
 import koffi from 'koffi';
 import { requestSchema, type WorkerRequest } from '../protocol.ts';
 import { LibraryError, openLibrary, type Library } from './bindings.ts';
-import { describeLibrary, deviceAt } from './describe.ts';
+import { describeLibrary } from './describe.ts';
 import { planMemory } from './memory-plan.ts';
 import { timeMultiply } from './multiply.ts';
 import { Session } from './session.ts';
+import { timeStream } from './stream.ts';
+import { timeTransfer } from './transfer.ts';
 
 const REPLY_DESCRIPTOR = 3;
 /** prctl(2): the signal that the kernel sends to this process when its parent dies, however it dies. */
@@ -54,7 +56,11 @@ class Worker {
       case 'planMemory':
         return planMemory(this.#library, request.request);
       case 'multiply':
-        return { samplesNanoseconds: timeMultiply(this.#library, deviceAt(this.#library, 0), request) };
+        return { samplesNanoseconds: timeMultiply(this.#library, request) };
+      case 'stream':
+        return timeStream(this.#library, request);
+      case 'transfer':
+        return { samplesNanoseconds: timeTransfer(this.#library, request) };
     }
   }
 
