@@ -7,6 +7,8 @@ export { CatalogNameError, findDevice, findMachine, resolveDevice, resolveMachin
 export type { CatalogNameErrorCode, DeviceHints, ResolvedDevice } from './device-name.ts';
 export type { CatalogDevice } from './device-record.ts';
 export type { MachineRecord } from './machine-record.ts';
+export { resolveModelLabel } from './model-label.ts';
+export type { ResolvedModelLabel } from './model-label.ts';
 export type { ModelRecord, SourceRecord } from './model-record.ts';
 export { resolveModelName } from './model-name.ts';
 export type { ModelNameErrorCode, ResolvedModelName } from './model-name.ts';

@@ -1,3 +1,4 @@
+import { namesOfRecord, resolveModelLabel } from './model-label.ts';
 import type { ModelRecord } from './model-record.ts';
 import { nearestNames } from './nearest-names.ts';
 
@@ -24,7 +25,8 @@ export interface ResolvedModelName {
 const DEFAULT_QUANTISATION = 'Q4_K_M';
 
 /**
- * Resolves `name`, `name:QUANT` or `organisation/repository:QUANT`, in any case.
+ * Resolves `name`, `name:QUANT` or `organisation/repository:QUANT`, in any case, and spellings of a known name: the name
+ * of a GGUF repository or file, with or without `-Instruct`.
  * @param quantisations - the names that are known, in the order in which an error lists them.
  * @throws ModelNameError naming the nearest ids, or the known quantisations.
  */
@@ -35,17 +37,19 @@ export function resolveModelName(
 ): ResolvedModelName {
   const colon = text.indexOf(':');
   const name = (colon < 0 ? text : text.slice(0, colon)).trim();
-  const record = findModel(name, records);
+  const exact = findModel(name, records);
+  const label = exact === null ? resolveModelLabel(name, records) : null;
+  const record = exact ?? label?.record ?? null;
   if (record === null) {
-    const known = records.map((model) => ({ id: model.id, names: namesOf(model) }));
+    const known = records.map((model) => ({ id: model.id, names: namesOfRecord(model) }));
     const nearest = nearestNames(name, known).join(', ');
     throw new ModelNameError(
       'unknown-model',
       `There is no model '${name}' in the catalogue; the nearest names are ${nearest}. For a file of your own give its path, which ends in .gguf.`,
     );
   }
-  const wanted =
-    colon < 0 ? (record.nativeQuantisation ?? DEFAULT_QUANTISATION) : text.slice(colon + 1).trim();
+  const stated = colon < 0 ? (label?.quantisation ?? null) : text.slice(colon + 1).trim();
+  const wanted = stated ?? record.nativeQuantisation ?? DEFAULT_QUANTISATION;
   const quantisation = quantisations.find((known) => sameName(known, wanted));
   if (quantisation === undefined) {
     throw new ModelNameError(
@@ -58,11 +62,7 @@ export function resolveModelName(
 
 /** The record with this id, alias or repository, in any case; null when there is none. */
 function findModel(name: string, records: readonly ModelRecord[]): ModelRecord | null {
-  return records.find((record) => namesOf(record).some((known) => sameName(known, name))) ?? null;
-}
-
-function namesOf(record: ModelRecord): string[] {
-  return [record.id, record.repository, ...record.aliases];
+  return records.find((record) => namesOfRecord(record).some((known) => sameName(known, name))) ?? null;
 }
 
 function sameName(a: string, b: string): boolean {

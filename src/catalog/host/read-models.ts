@@ -1,3 +1,4 @@
+import { modelKey, namesOfRecord } from '../model-label.ts';
 import { modelFileSchema, sourcesFileSchema, type ModelRecord, type SourceRecord } from '../model-record.ts';
 import { CatalogDataError, DATA_FOLDER, readDataFile, readDataFolder } from './data-files.ts';
 
@@ -20,14 +21,15 @@ export function readSources(): SourceRecord[] {
 function refuseSharedNames(records: readonly ModelRecord[]): void {
   const owners = new Map<string, string>();
   for (const record of records) {
-    for (const name of [record.id, record.repository, ...record.aliases]) {
-      const owner = owners.get(name.toLowerCase());
+    for (const name of namesOfRecord(record)) {
+      const key = modelKey(name.split('/').at(-1) ?? name);
+      const owner = owners.get(key);
       if (owner !== undefined && owner !== record.id) {
         throw new CatalogDataError(
           `'${name}' names both ${owner} and ${record.id} in data/models; keep one.`,
         );
       }
-      owners.set(name.toLowerCase(), record.id);
+      owners.set(key, record.id);
     }
   }
 }
