@@ -4,7 +4,14 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { ModelRecord } from './index.ts';
-import { readDeviceRecords, readMachineRecords, readModelRecords, readSources } from './host/index.ts';
+import {
+  readDeviceRecords,
+  readMachineRecords,
+  readModelRecords,
+  readPublishedPowerLevels,
+  readPublishedReadings,
+  readSources,
+} from './host/index.ts';
 
 describe('the catalogue of models', () => {
   const sourcesOf = (record: ModelRecord): string[] => [
@@ -32,6 +39,7 @@ describe('the catalogue of models', () => {
         ...[...machine.sources, ...machine.prices.map(({ source }) => source)].map(({ id }) => id),
         ...(machine.power === null ? [] : [machine.power.source.id]),
       ]),
+      ...[...readPublishedReadings(), ...readPublishedPowerLevels()].map(({ source }) => source.id),
     ]);
     const listed = readSources().map((source) => source.id);
     expect([...named].sort()).toEqual(listed.sort());

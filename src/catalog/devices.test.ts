@@ -7,11 +7,12 @@ import {
   findDevice,
   peakOf,
   precisionSupport,
+  referenceRange,
   resolveDevice,
   resolveMachine,
 } from './index.ts';
 import type { CatalogDevice } from './index.ts';
-import { readDeviceRecords, readMachineRecords } from './host/index.ts';
+import { readDeviceRecords, readMachineRecords, readPublishedReadings } from './host/index.ts';
 
 const devices = readDeviceRecords();
 const machines = readMachineRecords();
@@ -171,5 +172,33 @@ describe('looking up a device', () => {
   it('names the nearest ids for an unknown one', () => {
     expect(() => resolveDevice('nvidia-rtx-4095', devices)).toThrow(/nearest ids are nvidia-rtx-4090/);
     expect(() => resolveMachine('mac-mini-m4-17', machines)).toThrow(/mac-mini-m4-16/);
+  });
+});
+
+describe('what others measured', () => {
+  const published = readPublishedReadings();
+
+  it('belongs to devices of the catalogue, and never exceeds the theoretical bandwidth', () => {
+    expect(published.length).toBeGreaterThan(100);
+    for (const reading of published) {
+      const { device: measured } = resolveDevice(reading.device, devices);
+      expect(measured.id).toBe(reading.device);
+      if (!reading.quantity.endsWith('-bandwidth')) continue;
+      expect(reading.high).toBeLessThan(bandwidthOf(measured)?.bytesPerSecond ?? 0);
+    }
+  });
+
+  it('is a range: the GPU of the Ryzen AI Max+ 395 read 202 to 221 GB/s', () => {
+    const range = referenceRange('amd-ryzen-ai-max-395', 'read-bandwidth', published);
+    expect(range).toMatchObject({ low: 202.1e9, high: 221e9, readings: 58 });
+  });
+
+  it('is kept apart by data type, and null where nobody has published any', () => {
+    expect(referenceRange('amd-ryzen-ai-max-395', 'gemm', published, 'bf16')).toMatchObject({
+      low: 5.1e12,
+      high: 36.9e12,
+    });
+    expect(referenceRange('amd-ryzen-ai-max-395', 'gemm', published, 'fp8')).toBeNull();
+    expect(referenceRange('nvidia-rtx-2060', 'read-bandwidth', published)).toBeNull();
   });
 });

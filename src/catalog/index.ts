@@ -14,3 +14,6 @@ export { resolveModelName } from './model-name.ts';
 export type { ModelNameErrorCode, ResolvedModelName } from './model-name.ts';
 export { derivePeaks, peakOf, precisionSupport } from './peaks.ts';
 export type { Accumulate, DerivedPeak, ExecutedOn, PrecisionSupport, StatedPeak } from './peaks.ts';
+export type { MeasuredQuantity, PublishedPowerSeries, PublishedReading } from './published-record.ts';
+export { referenceRange } from './reference-readings.ts';
+export type { ReferenceRange } from './reference-readings.ts';
