@@ -26,7 +26,8 @@ export function layerKinds(shape: ModelShape, mix: MixName): LayerKind[] {
     );
     // Sizes are part of the key: some models change their widths from layer to layer.
     const sizes = tensors.map((tensor) => `${tensor.type}:${tensor.dims.join('x')}`);
-    return { key: [attention, feedForward, ...sizes].join(' '), attention, feedForward, types };
+    const cache = sharesCache(shape, layer) ? 'shared-cache' : 'own-cache';
+    return { key: [attention, cache, feedForward, ...sizes].join(' '), attention, feedForward, types };
   });
 }
 
@@ -39,6 +40,11 @@ function attentionKind(shape: ModelShape, layer: number): LayerKind['attention']
 function feedForwardKind(shape: ModelShape, layer: number): LayerKind['feedForward'] {
   if (isExpertLayer(shape, layer)) return 'experts';
   return ofLayer(shape.feedForwardLength, layer) === 0 ? 'none' : 'dense';
+}
+
+/** Whether the layer reads the cache of an earlier one. */
+function sharesCache(shape: ModelShape, layer: number): boolean {
+  return layer >= shape.layers - shape.sharedKvLayers;
 }
 
 /** What the engine decides by the position of a layer in the file; equal for layers that may stand for each other. */
@@ -74,7 +80,22 @@ export function sampleLayers(shape: ModelShape, mix: MixName, count: number): nu
     );
     for (const [index, place] of places.entries()) sample[place] = chosen[index] ?? 0;
   }
-  return sample;
+  return withSharedCaches(shape, sample);
+}
+
+/**
+ * Layers without a cache of their own read those of the last windowed and the last full layer before them, which the
+ * engine expects in the last two places before them (`layer_reuse_cb`, src/llama-model.cpp, release v0.5.0): these
+ * two are in every sample. Where the engine knows the number of caches by itself (Gemma 3n), positions decide.
+ */
+function withSharedCaches(shape: ModelShape, sample: readonly number[]): number[] {
+  const sharing = sample.filter((layer) => sharesCache(shape, layer));
+  if (sharing.length === 0 || shape.slidingWindow?.period !== null) return [...sample];
+  const end = shape.layers - shape.sharedKvLayers;
+  const read = [end - 2, end - 1].slice(-sample.length);
+  const own = sample.filter((layer) => !sharesCache(shape, layer)).slice(0, -read.length);
+  const room = sample.length - own.length - read.length;
+  return [...own, ...read, ...sharing.slice(sharing.length - room)];
 }
 
 /** Largest remainders: every kind gets its share rounded down, the largest fractions one more. */

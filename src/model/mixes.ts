@@ -38,7 +38,7 @@ const EXPERT_ROLES: readonly TensorRole[] = ['expert-gate', 'expert-up', 'expert
 
 /** Values that the rules of the K mixes with a medium size have in common. */
 const SENSITIVE_TENSORS: MixRule = {
-  roles: ['attention-v', 'feed-forward-down', 'expert-down'],
+  roles: ['attention-v', 'attention-qkv', 'feed-forward-down', 'expert-down'],
   when: usesMoreBits,
   type: 'Q6_K',
 };
@@ -83,11 +83,14 @@ export function mixOfFileType(fileType: number): MixName | null {
 /** Roles whose tensors are weights of a matrix product, and so are quantised. */
 const QUANTISED_ROLES: ReadonlySet<TensorRole> = new Set<TensorRole>([
   'token-embedding',
+  'per-layer-embedding',
   'output',
   'attention-q',
   'attention-k',
   'attention-v',
+  'attention-qkv',
   'attention-output',
+  'projection',
   'feed-forward-gate',
   'feed-forward-up',
   'feed-forward-down',
@@ -113,6 +116,7 @@ export function typeInMix(
   shape: ModelShape,
   architecture: Architecture,
 ): GgmlTypeName {
+  if (tensor.role === 'unquantised-projection') return sourceType(mixName);
   if (!QUANTISED_ROLES.has(tensor.role)) return 'F32';
   if (architecture.nativeExpertType !== undefined && EXPERT_ROLES.includes(tensor.role)) {
     return architecture.nativeExpertType;
@@ -122,6 +126,12 @@ export function typeInMix(
   return fitToRow(preferredType(tensor, mixName, shape, architecture), ofLayer(tensor.dims, 0));
 }
 
+/** The type of the file that was quantised: usually F16, where the mix does not say it. */
+function sourceType(mixName: MixName): GgmlTypeName {
+  const { base } = MIXES[mixName];
+  return UNQUANTISED.has(base) ? base : 'F16';
+}
+
 function preferredType(
   tensor: QuantisedTensor,
   mixName: MixName,
@@ -129,7 +139,8 @@ function preferredType(
   architecture: Architecture,
 ): GgmlTypeName {
   const mix: Mix = MIXES[mixName];
-  const isHead = tensor.role === 'output' || (tensor.role === 'token-embedding' && shape.tiedEmbeddings);
+  const isEmbedding = tensor.role === 'token-embedding' || tensor.role === 'per-layer-embedding';
+  const isHead = tensor.role === 'output' || (isEmbedding && shape.tiedEmbeddings);
   if (isHead) return headType(mix, ofLayer(tensor.dims, 0));
   const { layer } = tensor;
   if (layer === null) return mix.base;

@@ -3,7 +3,7 @@ import { elementCount, tensorBytes, type Dimensions, type GgmlTypeName } from '.
 import { typeInMix, type MixName, type QuantisedTensor } from './mixes.ts';
 import { architectureOf } from './architectures/registry.ts';
 import type { TensorRole, TensorTemplate } from './architectures/architecture.ts';
-import type { ModelShape } from './shape.ts';
+import { shapeOfLayers, type ModelShape } from './shape.ts';
 
 /** A tensor of a model file. */
 export interface ModelTensor {
@@ -38,8 +38,9 @@ export function tensorsOf(shape: ModelShape, mix: MixName, layers?: readonly num
     const type = typeInMix(tensor, mix, shape, architecture);
     return { ...tensor, name, type, bytes: tensorBytes(type, tensor.dims) };
   };
-  const ofModel = present(architecture.modelTensors, shape, 0).map(({ name, role, dims }) =>
-    typed({ name, role, dims: dims(shape, 0), layer: null }, name),
+  const ofFile = shapeOfLayers(shape, chosen);
+  const ofModel = present(architecture.modelTensors, ofFile, 0).map(({ name, role, dims }) =>
+    typed({ name, role, dims: dims(ofFile, 0), layer: null }, name),
   );
   const ofLayers = chosen.flatMap((layer, index) =>
     present(architecture.layerTensors, shape, layer).map(({ name, role, dims }) =>
@@ -100,6 +101,7 @@ function sumActive(
   const expertShare = shape.experts === null ? 1 : shape.experts.used / shape.experts.count;
   return tensors.reduce((sum, tensor) => {
     if (tensor.role === 'token-embedding' && !shape.tiedEmbeddings) return sum;
+    if (tensor.role === 'per-layer-embedding') return sum;
     return sum + amount(tensor) * (EXPERT_WEIGHTS.has(tensor.role) ? expertShare : 1);
   }, 0);
 }

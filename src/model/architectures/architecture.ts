@@ -5,14 +5,26 @@ import type { ModelShape } from '../shape.ts';
 /** What a tensor is for: decides its type in a mix, how its weights are drawn and which work reads it. */
 export type TensorRole =
   | 'token-embedding'
+  /** A second table of embeddings, of which each layer takes its part (Gemma 3n and 4). */
+  | 'per-layer-embedding'
   | 'output'
   | 'norm'
+  /** A norm of what is added to the residual stream. */
+  | 'post-norm'
+  /** Factors that multiply what they are applied to, as they are. */
+  | 'scale'
   | 'rope-frequencies'
   | 'attention-q'
   | 'attention-k'
   | 'attention-v'
+  /** Queries, keys and values in one matrix. */
+  | 'attention-qkv'
   | 'attention-output'
   | 'attention-sinks'
+  /** A matrix of which llama.cpp's quantiser knows nothing, so that it gets the mix's own type. */
+  | 'projection'
+  /** A matrix that llama.cpp's quantiser leaves alone (`tensor_allows_quantization`). */
+  | 'unquantised-projection'
   | 'feed-forward-gate'
   | 'feed-forward-up'
   | 'feed-forward-down'
@@ -37,10 +49,16 @@ export interface TensorTemplate {
 export interface Architecture {
   /** `general.architecture`. */
   readonly id: string;
+  /** Of the model as a whole; they are given the shape of the layers of the file. */
   readonly modelTensors: readonly TensorTemplate[];
   readonly layerTensors: readonly TensorTemplate[];
-  /** Metadata beside the keys that all architectures share; keys without the architecture's prefix. */
+  /**
+   * Metadata beside the keys that all architectures share; keys without the architecture's prefix.
+   * @param shape - of the layers of the file.
+   */
   readonly metadata: (shape: ModelShape) => readonly (readonly [key: string, value: MetadataValue])[];
+  /** Metadata whose keys have no prefix in the file either. */
+  readonly unprefixedMetadata?: Architecture['metadata'];
   /** Experts are published in this type whatever the mix of the file (gpt-oss). */
   readonly nativeExpertType?: GgmlTypeName;
   /** llama.cpp calls the model a 70B one, for which its mixes have a rule of their own. */

@@ -1,14 +1,13 @@
 import type { Architecture } from './architecture.ts';
+import { EXPERT_BIASES, ROUTED_EXPERTS } from './feed-forward.ts';
 import {
   ATTENTION_BIASES,
   ATTENTION_NORM,
   ATTENTION_PROJECTIONS,
+  ATTENTION_SINKS,
   EMBEDDING_AND_HEAD,
-  EXPERT_BIASES,
-  EXPERT_FEED_FORWARD,
-  expertsOf,
+  vector,
 } from './templates.ts';
-import { ofLayer } from '../shape.ts';
 
 /** gpt-oss: src/models/openai-moe.cpp of llama.cpp release v0.5.0. */
 export const GPT_OSS_ARCHITECTURES: readonly Architecture[] = [
@@ -19,14 +18,12 @@ export const GPT_OSS_ARCHITECTURES: readonly Architecture[] = [
       ATTENTION_NORM,
       ...ATTENTION_PROJECTIONS,
       ...ATTENTION_BIASES,
-      { name: 'attn_sinks.weight', role: 'attention-sinks', dims: (s, il) => [ofLayer(s.heads, il)] },
-      { name: 'post_attention_norm.weight', role: 'norm', dims: (s) => [s.embeddingLength] },
-      ...EXPERT_FEED_FORWARD,
+      ATTENTION_SINKS,
+      vector('post_attention_norm.weight', 'norm'),
+      ...ROUTED_EXPERTS,
       ...EXPERT_BIASES,
     ],
-    metadata: (shape) => [
-      ['expert_feed_forward_length', { type: 'u32', value: expertsOf(shape).feedForwardLength }],
-    ],
+    metadata: () => [],
     nativeExpertType: 'MXFP4',
   },
 ];

@@ -1,56 +1,71 @@
 import type { Architecture } from './architecture.ts';
+import { DENSE_FEED_FORWARD, MIXED_FEED_FORWARD } from './feed-forward.ts';
 import {
   ATTENTION_BIASES,
   ATTENTION_NORM,
   ATTENTION_PROJECTIONS,
-  DENSE_FEED_FORWARD,
   EMBEDDING_AND_HEAD,
-  EXPERT_FEED_FORWARD,
   FEED_FORWARD_NORM,
   QUERY_KEY_NORMS,
-  expertsOf,
+  rotatedLength,
 } from './templates.ts';
 
-/** Qwen 2.5 and 3: src/models/qwen2.cpp, qwen3.cpp and qwen3moe.cpp of llama.cpp release v0.5.0. */
+const QWEN2_TENSORS = [
+  ATTENTION_NORM,
+  ...ATTENTION_PROJECTIONS,
+  ...ATTENTION_BIASES,
+  FEED_FORWARD_NORM,
+  ...DENSE_FEED_FORWARD,
+];
+
+const QWEN3_TENSORS = [
+  ATTENTION_NORM,
+  ...ATTENTION_PROJECTIONS,
+  ...QUERY_KEY_NORMS,
+  FEED_FORWARD_NORM,
+  ...MIXED_FEED_FORWARD,
+];
+
+/**
+ * How many of a head's rotated pairs follow the time, the height and the width of an image: a quarter and the two
+ * halves of the rest, as Qwen2-VL has them (16, 24 and 24 of 64; Qwen3-VL 24, 20 and 20). The cost is the same.
+ */
+const imageSections: Architecture['metadata'] = (shape) => {
+  const pairs = rotatedLength(shape, 0) / 2;
+  const time = Math.floor(pairs / 4);
+  const height = Math.floor((pairs - time) / 2);
+  return [['rope.dimension_sections', { type: 'i32[]', value: [time, height, pairs - time - height, 0] }]];
+};
+
+/**
+ * Qwen 2, 2.5 and 3, their models for images and mixtures of experts: src/models/qwen2.cpp, qwen2vl.cpp, qwen3.cpp,
+ * qwen3vl.cpp, qwen3moe.cpp and qwen3vlmoe.cpp of llama.cpp release v0.5.0.
+ */
 export const QWEN_ARCHITECTURES: readonly Architecture[] = [
   {
     id: 'qwen2',
     modelTensors: EMBEDDING_AND_HEAD,
-    layerTensors: [
-      ATTENTION_NORM,
-      ...ATTENTION_PROJECTIONS,
-      ...ATTENTION_BIASES,
-      FEED_FORWARD_NORM,
-      ...DENSE_FEED_FORWARD,
-    ],
+    layerTensors: QWEN2_TENSORS,
     metadata: () => [],
     // Every qwen2 model of 80 layers is a 70B one to llama.cpp: the switch in load_arch_hparams.
     isSeventyB: (shape) => shape.layers === 80,
   },
   {
-    id: 'qwen3',
+    id: 'qwen2vl',
     modelTensors: EMBEDDING_AND_HEAD,
-    layerTensors: [
-      ATTENTION_NORM,
-      ...ATTENTION_PROJECTIONS,
-      ...QUERY_KEY_NORMS,
-      FEED_FORWARD_NORM,
-      ...DENSE_FEED_FORWARD,
-    ],
+    layerTensors: QWEN2_TENSORS,
+    metadata: imageSections,
+  },
+  ...['qwen3', 'qwen3moe'].map((id): Architecture => ({
+    id,
+    modelTensors: EMBEDDING_AND_HEAD,
+    layerTensors: QWEN3_TENSORS,
     metadata: () => [],
-  },
-  {
-    id: 'qwen3moe',
+  })),
+  ...['qwen3vl', 'qwen3vlmoe'].map((id): Architecture => ({
+    id,
     modelTensors: EMBEDDING_AND_HEAD,
-    layerTensors: [
-      ATTENTION_NORM,
-      ...ATTENTION_PROJECTIONS,
-      ...QUERY_KEY_NORMS,
-      FEED_FORWARD_NORM,
-      ...EXPERT_FEED_FORWARD,
-    ],
-    metadata: (shape) => [
-      ['expert_feed_forward_length', { type: 'u32', value: expertsOf(shape).feedForwardLength }],
-    ],
-  },
+    layerTensors: QWEN3_TENSORS,
+    metadata: imageSections,
+  })),
 ];

@@ -1,10 +1,24 @@
+import { DENSE_ARCHITECTURES } from './dense.ts';
+import { EXPERT_ARCHITECTURES } from './experts.ts';
+import { GEMMA_ARCHITECTURES } from './gemma.ts';
+import { PER_LAYER_GEMMA_ARCHITECTURES } from './gemma-per-layer.ts';
 import { GPT_OSS_ARCHITECTURES } from './gpt-oss.ts';
 import { LLAMA_ARCHITECTURES } from './llama.ts';
+import { PHI_ARCHITECTURES } from './phi.ts';
 import { QWEN_ARCHITECTURES } from './qwen.ts';
 import type { Architecture } from './architecture.ts';
 
 const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(
-  [...LLAMA_ARCHITECTURES, ...QWEN_ARCHITECTURES, ...GPT_OSS_ARCHITECTURES].map((entry) => [entry.id, entry]),
+  [
+    ...LLAMA_ARCHITECTURES,
+    ...QWEN_ARCHITECTURES,
+    ...GPT_OSS_ARCHITECTURES,
+    ...GEMMA_ARCHITECTURES,
+    ...PER_LAYER_GEMMA_ARCHITECTURES,
+    ...PHI_ARCHITECTURES,
+    ...DENSE_ARCHITECTURES,
+    ...EXPERT_ARCHITECTURES,
+  ].map((entry) => [entry.id, entry]),
 );
 
 /** The architectures of which synthetic models can be made. */

@@ -1,31 +1,58 @@
-import { ofLayer, type BiasKind, type ModelShape } from '../shape.ts';
-import type { TensorTemplate } from './architecture.ts';
+import { isSlidingWindowLayer, ofLayer, type BiasKind, type ModelShape } from '../shape.ts';
+import type { TensorRole, TensorTemplate } from './architecture.ts';
+
+/** Whether a part is in a layer. */
+export type Condition = (shape: ModelShape, layer: number) => boolean;
+type Length = (shape: ModelShape, layer: number) => number;
 
 /** Lengths that tensors of many architectures share. */
-const queryLength = (shape: ModelShape, layer: number): number =>
-  ofLayer(shape.heads, layer) * shape.keyHeadLength;
-const keyLength = (shape: ModelShape, layer: number): number =>
-  ofLayer(shape.kvHeads, layer) * shape.keyHeadLength;
-const valueLength = (shape: ModelShape, layer: number): number =>
-  ofLayer(shape.kvHeads, layer) * shape.valueHeadLength;
-const attentionOutputLength = (shape: ModelShape, layer: number): number =>
-  ofLayer(shape.heads, layer) * shape.valueHeadLength;
+export const embeddingLength: Length = (shape) => shape.embeddingLength;
+export const keyHeadLength: Length = (shape, layer) =>
+  shape.slidingWindow !== null && isSlidingWindowLayer(shape, layer)
+    ? shape.slidingWindow.keyHeadLength
+    : shape.keyHeadLength;
+const valueHeadLength: Length = (shape, layer) =>
+  shape.slidingWindow !== null && isSlidingWindowLayer(shape, layer)
+    ? shape.slidingWindow.valueHeadLength
+    : shape.valueHeadLength;
+export const queryLength: Length = (shape, layer) =>
+  ofLayer(shape.heads, layer) * keyHeadLength(shape, layer);
+export const keyLength: Length = (shape, layer) =>
+  ofLayer(shape.kvHeads, layer) * keyHeadLength(shape, layer);
+export const valueLength: Length = (shape, layer) =>
+  ofLayer(shape.kvHeads, layer) * valueHeadLength(shape, layer);
+const attentionOutputLength: Length = (shape, layer) =>
+  ofLayer(shape.heads, layer) * valueHeadLength(shape, layer);
+/** Values of a head that are rotated. */
+export const rotatedLength: Length = (shape) => shape.ropeDimensions ?? shape.keyHeadLength;
 
-const embedding = (shape: ModelShape): number => shape.embeddingLength;
-const hasBias =
-  (kind: BiasKind) =>
-  (shape: ModelShape): boolean =>
+export const hasBias =
+  (kind: BiasKind): Condition =>
+  (shape) =>
     shape.biases.includes(kind);
 
-/** The expert widths of a shape. @throws TypeError for a dense shape: the architecture is made of experts. */
-export function expertsOf(shape: ModelShape): NonNullable<ModelShape['experts']> {
-  if (shape.experts === null) throw new TypeError(`${shape.id}: ${shape.architecture} needs experts`);
-  return shape.experts;
+/** The templates, each only where the condition holds as well. */
+export function only(condition: Condition, templates: readonly TensorTemplate[]): TensorTemplate[] {
+  return templates.map((template) => ({
+    ...template,
+    when: (shape, layer) => condition(shape, layer) && (template.when?.(shape, layer) ?? true),
+  }));
 }
 
+/** A vector as long as an embedding. */
+export function vector(name: string, role: TensorRole): TensorTemplate {
+  return { name, role, dims: (shape) => [shape.embeddingLength] };
+}
+
+export const TOKEN_EMBEDDING: TensorTemplate = {
+  name: 'token_embd.weight',
+  role: 'token-embedding',
+  dims: (s) => [s.embeddingLength, s.vocabularySize],
+};
+
 export const EMBEDDING_AND_HEAD: readonly TensorTemplate[] = [
-  { name: 'token_embd.weight', role: 'token-embedding', dims: (s) => [s.embeddingLength, s.vocabularySize] },
-  { name: 'output_norm.weight', role: 'norm', dims: (s) => [embedding(s)] },
+  TOKEN_EMBEDDING,
+  vector('output_norm.weight', 'norm'),
   {
     name: 'output.weight',
     role: 'output',
@@ -34,30 +61,74 @@ export const EMBEDDING_AND_HEAD: readonly TensorTemplate[] = [
   },
 ];
 
-export const ATTENTION_NORM: TensorTemplate = {
-  name: 'attn_norm.weight',
-  role: 'norm',
-  dims: (s) => [embedding(s)],
+/** Factors of the rotation's frequencies (Llama 3). */
+export const ROPE_FREQUENCIES: TensorTemplate = {
+  name: 'rope_freqs.weight',
+  role: 'rope-frequencies',
+  dims: (s, il) => [rotatedLength(s, il) / 2],
+  when: (s) => s.ropeScaling?.kind === 'llama3',
+};
+
+/** Factors for long and for short contexts (Phi 3). */
+export const LONG_ROPE_FACTORS: readonly TensorTemplate[] = ['long', 'short'].map((kind) => ({
+  name: `rope_factors_${kind}.weight`,
+  role: 'rope-frequencies',
+  dims: (s, il) => [rotatedLength(s, il) / 2],
+  when: (s) => s.ropeScaling?.kind === 'longrope',
+}));
+
+export const ATTENTION_NORM: TensorTemplate = vector('attn_norm.weight', 'norm');
+export const FEED_FORWARD_NORM: TensorTemplate = vector('ffn_norm.weight', 'norm');
+
+/** Norms of the outputs of attention and network, which are then added to the residual stream. */
+export const POST_NORMS: readonly TensorTemplate[] = [
+  vector('post_attention_norm.weight', 'post-norm'),
+  vector('post_ffw_norm.weight', 'post-norm'),
+];
+
+const QUERY_BIAS: TensorTemplate = {
+  name: 'attn_q.bias',
+  role: 'bias',
+  dims: (s, il) => [queryLength(s, il)],
+  when: hasBias('attention-qkv'),
+};
+
+export const ATTENTION_OUTPUT: TensorTemplate = {
+  name: 'attn_output.weight',
+  role: 'attention-output',
+  dims: (s, il) => [attentionOutputLength(s, il), embeddingLength(s, il)],
+};
+
+export const ATTENTION_QUERY: TensorTemplate = {
+  name: 'attn_q.weight',
+  role: 'attention-q',
+  dims: (s, il) => [embeddingLength(s, il), queryLength(s, il)],
+};
+export const ATTENTION_KEY: TensorTemplate = {
+  name: 'attn_k.weight',
+  role: 'attention-k',
+  dims: (s, il) => [embeddingLength(s, il), keyLength(s, il)],
+};
+export const ATTENTION_VALUE: TensorTemplate = {
+  name: 'attn_v.weight',
+  role: 'attention-v',
+  dims: (s, il) => [embeddingLength(s, il), valueLength(s, il)],
 };
 
 export const ATTENTION_PROJECTIONS: readonly TensorTemplate[] = [
-  { name: 'attn_q.weight', role: 'attention-q', dims: (s, il) => [embedding(s), queryLength(s, il)] },
-  { name: 'attn_k.weight', role: 'attention-k', dims: (s, il) => [embedding(s), keyLength(s, il)] },
-  { name: 'attn_v.weight', role: 'attention-v', dims: (s, il) => [embedding(s), valueLength(s, il)] },
-  {
-    name: 'attn_output.weight',
-    role: 'attention-output',
-    dims: (s, il) => [attentionOutputLength(s, il), embedding(s)],
-  },
+  ATTENTION_QUERY,
+  ATTENTION_KEY,
+  ATTENTION_VALUE,
+  ATTENTION_OUTPUT,
 ];
 
+const ATTENTION_OUTPUT_BIAS: TensorTemplate = {
+  ...vector('attn_output.bias', 'bias'),
+  when: hasBias('attention-output'),
+};
+
 export const ATTENTION_BIASES: readonly TensorTemplate[] = [
-  {
-    name: 'attn_q.bias',
-    role: 'bias',
-    dims: (s, il) => [queryLength(s, il)],
-    when: hasBias('attention-qkv'),
-  },
+  QUERY_BIAS,
   { name: 'attn_k.bias', role: 'bias', dims: (s, il) => [keyLength(s, il)], when: hasBias('attention-qkv') },
   {
     name: 'attn_v.bias',
@@ -65,90 +136,43 @@ export const ATTENTION_BIASES: readonly TensorTemplate[] = [
     dims: (s, il) => [valueLength(s, il)],
     when: hasBias('attention-qkv'),
   },
+  ATTENTION_OUTPUT_BIAS,
+];
+
+const fusedLength: Length = (s, il) => queryLength(s, il) + keyLength(s, il) + valueLength(s, il);
+
+/** Queries, keys and values as one matrix, as the published files of some architectures have them. */
+export const FUSED_ATTENTION: readonly TensorTemplate[] = [
   {
-    name: 'attn_output.bias',
-    role: 'bias',
-    dims: (s) => [embedding(s)],
-    when: hasBias('attention-output'),
+    name: 'attn_qkv.weight',
+    role: 'attention-qkv',
+    dims: (s, il) => [embeddingLength(s, il), fusedLength(s, il)],
   },
+  {
+    name: 'attn_qkv.bias',
+    role: 'bias',
+    dims: (s, il) => [fusedLength(s, il)],
+    when: hasBias('attention-qkv'),
+  },
+  ATTENTION_OUTPUT,
+  ATTENTION_OUTPUT_BIAS,
 ];
 
 /** Norms of each head's queries and keys (Qwen 3). */
 export const QUERY_KEY_NORMS: readonly TensorTemplate[] = [
-  { name: 'attn_q_norm.weight', role: 'norm', dims: (s) => [s.keyHeadLength] },
-  { name: 'attn_k_norm.weight', role: 'norm', dims: (s) => [s.keyHeadLength] },
+  { name: 'attn_q_norm.weight', role: 'norm', dims: (s, il) => [keyHeadLength(s, il)] },
+  { name: 'attn_k_norm.weight', role: 'norm', dims: (s, il) => [keyHeadLength(s, il)] },
 ];
 
-export const FEED_FORWARD_NORM: TensorTemplate = {
-  name: 'ffn_norm.weight',
-  role: 'norm',
-  dims: (s) => [embedding(s)],
+/** Norms of the queries and keys of all heads together (OLMo 2). */
+export const WHOLE_QUERY_KEY_NORMS: readonly TensorTemplate[] = [
+  { name: 'attn_q_norm.weight', role: 'norm', dims: (s, il) => [queryLength(s, il)] },
+  { name: 'attn_k_norm.weight', role: 'norm', dims: (s, il) => [keyLength(s, il)] },
+];
+
+/** One sink for each head. */
+export const ATTENTION_SINKS: TensorTemplate = {
+  name: 'attn_sinks.weight',
+  role: 'attention-sinks',
+  dims: (s, il) => [ofLayer(s.heads, il)],
 };
-
-export const DENSE_FEED_FORWARD: readonly TensorTemplate[] = [
-  {
-    name: 'ffn_gate.weight',
-    role: 'feed-forward-gate',
-    dims: (s, il) => [embedding(s), ofLayer(s.feedForwardLength, il)],
-  },
-  {
-    name: 'ffn_up.weight',
-    role: 'feed-forward-up',
-    dims: (s, il) => [embedding(s), ofLayer(s.feedForwardLength, il)],
-  },
-  {
-    name: 'ffn_down.weight',
-    role: 'feed-forward-down',
-    dims: (s, il) => [ofLayer(s.feedForwardLength, il), embedding(s)],
-  },
-];
-
-export const EXPERT_FEED_FORWARD: readonly TensorTemplate[] = [
-  {
-    name: 'ffn_gate_inp.weight',
-    role: 'expert-router',
-    dims: (s) => [embedding(s), expertsOf(s).count],
-  },
-  {
-    name: 'ffn_gate_exps.weight',
-    role: 'expert-gate',
-    dims: (s) => [embedding(s), expertsOf(s).feedForwardLength, expertsOf(s).count],
-  },
-  {
-    name: 'ffn_up_exps.weight',
-    role: 'expert-up',
-    dims: (s) => [embedding(s), expertsOf(s).feedForwardLength, expertsOf(s).count],
-  },
-  {
-    name: 'ffn_down_exps.weight',
-    role: 'expert-down',
-    dims: (s) => [expertsOf(s).feedForwardLength, embedding(s), expertsOf(s).count],
-  },
-];
-
-export const EXPERT_BIASES: readonly TensorTemplate[] = [
-  {
-    name: 'ffn_gate_inp.bias',
-    role: 'bias',
-    dims: (s) => [expertsOf(s).count],
-    when: hasBias('router'),
-  },
-  {
-    name: 'ffn_gate_exps.bias',
-    role: 'bias',
-    dims: (s) => [expertsOf(s).feedForwardLength, expertsOf(s).count],
-    when: hasBias('experts'),
-  },
-  {
-    name: 'ffn_up_exps.bias',
-    role: 'bias',
-    dims: (s) => [expertsOf(s).feedForwardLength, expertsOf(s).count],
-    when: hasBias('experts'),
-  },
-  {
-    name: 'ffn_down_exps.bias',
-    role: 'bias',
-    dims: (s) => [embedding(s), expertsOf(s).count],
-    when: hasBias('experts'),
-  },
-];

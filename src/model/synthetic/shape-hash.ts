@@ -2,7 +2,7 @@ import type { SyntheticModel } from './file-plan.ts';
 import { allLayers } from '../tensors.ts';
 
 /** Raised whenever the bytes of a synthetic file change for the same model; old files in the cache are then unused. */
-const GENERATOR_VERSION = 1;
+const GENERATOR_VERSION = 2;
 
 /** Hex digits that are kept: 64 bits, far more than the files that one cache will ever hold. */
 const HASH_DIGITS = 16;

@@ -16,13 +16,13 @@ describe('the vocabulary of a synthetic model', () => {
 
   it('begins with the special tokens and the bytes, then counts in letters', () => {
     const tokens = tokensOf(1000);
-    expect(tokens.slice(0, 4)).toEqual(['<unk>', '<s>', '</s>', '<0x00>']);
-    expect(tokens[258]).toBe('<0xFF>');
-    expect([tokens[259], tokens[284], tokens[285], tokens[286]]).toEqual(['a', 'z', 'aa', 'ab']);
+    expect(tokens.slice(0, 5)).toEqual(['<unk>', '<s>', '</s>', '<|endoftext|>', '<0x00>']);
+    expect(tokens[259]).toBe('<0xFF>');
+    expect([tokens[260], tokens[285], tokens[286], tokens[287]]).toEqual(['a', 'z', 'aa', 'ab']);
   });
 
   it('cannot be smaller than the bytes', () => {
-    expect(tokensOf(MIN_VOCABULARY)).toHaveLength(259);
-    expect(() => vocabularyMetadata(258)).toThrow(/at least 259 tokens; 258/);
+    expect(tokensOf(MIN_VOCABULARY)).toHaveLength(260);
+    expect(() => vocabularyMetadata(259)).toThrow(/at least 260 tokens; 259/);
   });
 });

@@ -3,7 +3,8 @@ import type { MetadataEntry } from '../gguf/metadata.ts';
 /** `enum llama_token_type`, include/llama.h. */
 const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, byte: 6 } as const;
 
-const SPECIAL_TOKENS = ['<unk>', '<s>', '</s>'] as const;
+/** The last one is there because llama.cpp looks for it in every file that is named after Phi 3 (src/llama-vocab.cpp). */
+const SPECIAL_TOKENS = ['<unk>', '<s>', '</s>', '<|endoftext|>'] as const;
 const BYTE_TOKENS = 256;
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz';
 
@@ -11,7 +12,7 @@ const ALPHABET = 'abcdefghijklmnopqrstuvwxyz';
 export const MIN_VOCABULARY = SPECIAL_TOKENS.length + BYTE_TOKENS;
 
 /**
- * A complete SentencePiece-style vocabulary of the wanted size: three special tokens, the bytes, then words made of
+ * A complete SentencePiece-style vocabulary of the wanted size: the special tokens, the bytes, then words made of
  * letters in order of length. Any text can be tokenised with it, by every program of llama.cpp.
  * @throws RangeError when the size is below MIN_VOCABULARY.
  */
@@ -20,7 +21,7 @@ export function vocabularyMetadata(size: number): MetadataEntry[] {
     throw new RangeError(`a vocabulary has at least ${MIN_VOCABULARY} tokens; ${size} are too few`);
   }
   const tokens: string[] = [...SPECIAL_TOKENS];
-  const types: number[] = [TOKEN_TYPE.unknown, TOKEN_TYPE.control, TOKEN_TYPE.control];
+  const types: number[] = [TOKEN_TYPE.unknown, TOKEN_TYPE.control, TOKEN_TYPE.control, TOKEN_TYPE.control];
   for (let byte = 0; byte < BYTE_TOKENS; byte += 1) {
     tokens.push(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
     types.push(TOKEN_TYPE.byte);

@@ -1,4 +1,5 @@
 import type { TensorRole } from '../architectures/architecture.ts';
+import { elementCount } from '../ggml-types.ts';
 import { ofLayer, type ModelShape, type RopeScaling } from '../shape.ts';
 import { DEFAULT_ROPE_BASE } from './defaults.ts';
 import type { ModelTensor } from '../tensors.ts';
@@ -28,13 +29,19 @@ const bias: Recipe = () => random(BIAS_DEVIATION);
 const RECIPES: Record<TensorRole, Recipe> = {
   'token-embedding': () => random(1),
   output: projection,
-  norm: (tensor) => ({ kind: 'values', values: new Float32Array(ofLayer(tensor.dims, 0)).fill(1) }),
-  'rope-frequencies': (_, shape) => ({ kind: 'values', values: ropeFactors(shape) }),
+  'per-layer-embedding': () => random(1),
+  norm: (tensor) => constant(tensor, 1),
+  'post-norm': (tensor) => constant(tensor, RESIDUAL_SHARE),
+  scale: (tensor) => constant(tensor, 1),
+  'rope-frequencies': (tensor, shape) => ({ kind: 'values', values: ropeFactors(tensor, shape) }),
   'attention-q': projection,
   'attention-k': projection,
   'attention-v': projection,
+  'attention-qkv': projection,
   'attention-output': residualProjection,
   'attention-sinks': bias,
+  projection,
+  'unquantised-projection': projection,
   'feed-forward-gate': projection,
   'feed-forward-up': projection,
   'feed-forward-down': residualProjection,
@@ -54,15 +61,19 @@ function random(deviation: number): WeightRecipe {
   return { kind: 'random', deviation };
 }
 
-/** Llama 3's factors by which the RoPE frequencies are divided, as published with Llama 3.1. */
-function ropeFactors(shape: ModelShape): Float32Array {
+function constant(tensor: ModelTensor, value: number): WeightRecipe {
+  return { kind: 'values', values: new Float32Array(elementCount(tensor.dims)).fill(value) };
+}
+
+/** Llama 3's factors by which the RoPE frequencies are divided, as published with Llama 3.1; 1 for other scalings. */
+function ropeFactors(tensor: ModelTensor, shape: ModelShape): Float32Array {
   const scaling: RopeScaling | null = shape.ropeScaling;
-  const factors = new Float32Array(shape.keyHeadLength / 2).fill(1);
+  const factors = new Float32Array(elementCount(tensor.dims)).fill(1);
   if (scaling?.kind !== 'llama3') return factors;
   const base = shape.ropeBase ?? DEFAULT_ROPE_BASE;
   const { factor, lowFrequencyFactor, highFrequencyFactor, originalContextLength } = scaling;
   return factors.map((_, index) => {
-    const waveLength = 2 * Math.PI * base ** ((2 * index) / shape.keyHeadLength);
+    const waveLength = 2 * Math.PI * base ** (index / factors.length);
     if (waveLength < originalContextLength / highFrequencyFactor) return 1;
     if (waveLength > originalContextLength / lowFrequencyFactor) return factor;
     const smooth =
