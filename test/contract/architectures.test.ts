@@ -1,0 +1,135 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { readModelRecords } from '../../src/catalog/host/index.ts';
+import { embeddedVariants } from '../../src/engine/host/index.ts';
+import { writeSynthetic } from '../../src/model/host/index.ts';
+import {
+  isSyntheticArchitecture,
+  parameterCount,
+  tensorsOf,
+  weightBytes,
+  type ModelShape,
+} from '../../src/model/index.ts';
+import { fewestLayers, smallShape } from '../fixtures/small-shape.ts';
+import { buildLlamaBench } from '../setup/llama-bench.ts';
+
+const run = promisify(execFile);
+
+/** A type that every row of the small shapes fits, and whose arithmetic every build has. */
+const MIX = 'Q4_0';
+const LOG_BYTES = 64 * 2 ** 20;
+
+interface SmallModel {
+  readonly id: string;
+  readonly architecture: string;
+  readonly shape: ModelShape;
+  readonly layers: readonly number[];
+}
+
+/** One small model for every set of tensors that the models of the catalogue have. */
+function smallModels(): SmallModel[] {
+  const found = new Map<string, SmallModel>();
+  for (const record of readModelRecords()) {
+    const { id, architecture } = record;
+    if (!isSyntheticArchitecture(architecture)) continue;
+    const shape = smallShape(record);
+    const layers = fewestLayers(shape);
+    const names = tensorsOf(shape, MIX, layers).map(({ name }) => name.replace(/^blk\.\d+\./, ''));
+    const key = [architecture, ...[...new Set(names)].sort()].join(' ');
+    if (!found.has(key)) found.set(key, { id, architecture, shape, layers });
+  }
+  return [...found.values()];
+}
+
+const MODELS = smallModels();
+const fileOf = (folder: string, { id }: SmallModel): string => path.join(folder, `${id}.gguf`);
+
+let folder = '';
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'ridgepoint-architectures-'));
+  for (const model of MODELS) {
+    await writeSynthetic({ ...model, mix: MIX, path: fileOf(folder, model) });
+  }
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+const experts = z.object({ distinctExperts: z.array(z.int()), logitsFinite: z.boolean() });
+const line = z.object({
+  modelPath: z.string(),
+  parameters: z.int(),
+  sizeBytes: z.int(),
+  prompt: experts,
+  generation: experts,
+});
+
+const cpu = embeddedVariants().find(({ variant }) => variant === 'cpu')?.directory ?? null;
+
+describe.skipIf(cpu === null)('the synthetic model of an architecture in the engine', () => {
+  let answers: ReadonlyMap<string, z.infer<typeof line>> = new Map();
+  let log = '';
+
+  beforeAll(async () => {
+    const program = path.join(import.meta.dirname, 'synthetic-logits.program.ts');
+    const files = MODELS.map((model) => fileOf(folder, model));
+    // The lines of models before one that ends the process are still there.
+    const output = await run(process.execPath, [program, cpu ?? '', ...files], {
+      maxBuffer: LOG_BYTES,
+    }).catch((error: unknown) => z.object({ stdout: z.string(), stderr: z.string() }).parse(error));
+    const lines = output.stdout.split('\n').filter((text) => text.startsWith('{'));
+    answers = new Map(
+      lines.map((text) => line.parse(JSON.parse(text))).map((each) => [each.modelPath, each]),
+    );
+    log = output.stderr.split('\n').slice(-5).join('\n');
+  });
+
+  it.each(MODELS)(
+    '$architecture ($id) runs with finite logits and the weights that were planned',
+    (model) => {
+      const answer = answers.get(fileOf(folder, model));
+      expect(answer, log).toMatchObject({
+        parameters: parameterCount(model.shape, model.layers),
+        sizeBytes: weightBytes(model.shape, MIX, model.layers),
+        prompt: { logitsFinite: true },
+        generation: { logitsFinite: true },
+      });
+      expect(answer?.generation.distinctExperts).toHaveLength(
+        model.layers.filter((layer) => model.shape.experts?.onLayers[layer] === true).length,
+      );
+    },
+  );
+});
+
+const benchRow = z.object({
+  model_filename: z.string(),
+  n_prompt: z.int(),
+  n_gen: z.int(),
+  avg_ts: z.number(),
+});
+
+describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('the official llama-bench', () => {
+  it('loads every architecture and runs pp16 and tg4', async () => {
+    const models = MODELS.flatMap((model) => ['-m', fileOf(folder, model)]);
+    const tests = ['-p', '16', '-n', '4', '-r', '1', '-t', '1', '-ngl', '0', '-o', 'jsonl'];
+    const { stdout } = await run(await buildLlamaBench(), [...models, ...tests], { maxBuffer: LOG_BYTES });
+    const rows = stdout
+      .trim()
+      .split('\n')
+      .map((text) => benchRow.parse(JSON.parse(text)));
+    expect(rows.filter(({ avg_ts }) => !(avg_ts > 0))).toEqual([]);
+    expect(rows.map(({ model_filename, n_prompt, n_gen }) => [model_filename, n_prompt, n_gen])).toEqual(
+      MODELS.flatMap((model) => [
+        [fileOf(folder, model), 16, 0],
+        [fileOf(folder, model), 0, 4],
+      ]),
+    );
+  });
+});
