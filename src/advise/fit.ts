@@ -1,0 +1,222 @@
+import {
+  memoryOf,
+  tensorsOf,
+  weightBytes,
+  type ComputeBackendName,
+  type ContextMemorySettings,
+  type MemoryBreakdown,
+  type MixName,
+  type ModelShape,
+  type ModelWeights,
+  type Placement,
+} from '../model/index.ts';
+import { bytes, type Bytes } from '../units/index.ts';
+import { GPU_MARGIN, SYSTEM_RESERVE, type MemoryBudget, type MemorySplit } from './memory-budget.ts';
+
+export interface FitRequest {
+  readonly shape: ModelShape;
+  readonly mix: MixName;
+  readonly settings: ContextMemorySettings;
+  readonly placement: Placement;
+  /** null: no machine was asked for, and only the breakdown is wanted. */
+  readonly budget: MemoryBudget | null;
+  /** Mixes to look for a larger or smaller one among. */
+  readonly mixes: readonly MixName[];
+}
+
+/** Whether something fits: `starves` is a fit that leaves the rest of the system too little. */
+export type FitVerdict = 'fits' | 'starves' | 'does-not-fit';
+
+/** How one division of shared memory takes the model. */
+export interface SplitFit {
+  readonly split: MemorySplit;
+  readonly verdict: FitVerdict;
+  /** What the GPU may address in all. */
+  readonly addressableBytes: Bytes;
+  /** What the system has left beside the model; negative: too little by this much. */
+  readonly systemLeftBytes: number;
+  /** null: not even the shortest context fits. */
+  readonly longestContextTokens: number | null;
+}
+
+export interface Fit {
+  readonly breakdown: MemoryBreakdown;
+  /** null: no machine was asked for. */
+  readonly verdict: FitVerdict | null;
+  /** What the device has for the model, its margin taken off; of the best split. */
+  readonly availableBytes: Bytes | null;
+  readonly splits: readonly SplitFit[];
+  /** Up to the longest that the model was trained for; null: none fits, or no machine was asked for. */
+  readonly longestContextTokens: number | null;
+  /** The largest mix that fits at the wanted context; null: none, or no machine was asked for. */
+  readonly largestMix: MixName | null;
+  /** With fewer layers or experts on the GPU it would fit: how; null: needless, or it would not. */
+  readonly partial: PartialPlacement | null;
+}
+
+/** A placement that keeps a part of the model in the system's memory. */
+export interface PartialPlacement {
+  readonly placement: Placement;
+  readonly breakdown: MemoryBreakdown;
+}
+
+/** The backend whose buffers a budget is filled with; GPUs of all makers allocate alike, and Vulkan runs on all. */
+export const backendOf = (budget: MemoryBudget | null): ComputeBackendName =>
+  budget?.kind === 'processor' ? 'cpu' : 'vulkan';
+
+/** Contexts are sized in steps of this many tokens, as the engine pads them. */
+const CONTEXT_STEP = 256;
+
+/** Says what a model takes and whether a machine has it; or why the engine refuses the settings. */
+export function fitModel(request: FitRequest): Fit | { readonly unsupported: string } {
+  const { shape, mix, settings, placement, budget } = request;
+  const backend = backendOf(budget);
+  const weights: ModelWeights = { shape, tensors: tensorsOf(shape, mix) };
+  const breakdown = memoryOf(weights, settings, placement, backend);
+  if ('unsupported' in breakdown) return breakdown;
+  const none = { splits: [], longestContextTokens: null, largestMix: null, partial: null };
+  if (budget === null) return { breakdown, verdict: null, availableBytes: null, ...none };
+  const at = (contextTokens: number, using = weights): MemoryBreakdown | null => {
+    const result = memoryOf(using, { ...settings, contextTokens }, placement, backend);
+    return 'unsupported' in result ? null : result;
+  };
+  const splits =
+    budget.kind === 'shared' ? budget.splits.map((split) => fitSplit(split, breakdown, shape, at)) : [];
+  const verdictOf = (each: MemoryBreakdown | null): FitVerdict =>
+    each === null ? 'does-not-fit' : judge(budget, each);
+  const verdict = verdictOf(breakdown);
+  return {
+    breakdown,
+    verdict,
+    availableBytes: available(budget),
+    splits,
+    longestContextTokens: longestContext(shape.contextLength, (tokens) => verdictOf(at(tokens)) === 'fits'),
+    largestMix: largestMix(
+      request,
+      (other) =>
+        verdictOf(at(settings.contextTokens, { shape, tensors: tensorsOf(shape, other) })) === 'fits',
+    ),
+    partial: verdict === 'fits' || budget.kind !== 'gpu' ? null : partialPlacement(weights, settings, budget),
+  };
+}
+
+/** The best verdict that the budget allows. */
+function judge(budget: MemoryBudget, breakdown: MemoryBreakdown): FitVerdict {
+  switch (budget.kind) {
+    case 'processor':
+      return judgeRoom(budget.systemBytes - breakdown.totalBytes, true);
+    case 'gpu':
+      return judgeRoom(
+        budget.systemBytes === null ? SYSTEM_RESERVE : budget.systemBytes - breakdown.hostBytes,
+        breakdown.deviceBytes + GPU_MARGIN * budget.devices <= budget.gpuBytes,
+      );
+    case 'shared': {
+      const verdicts = budget.splits.map((split) => judgeSplit(split, breakdown).verdict);
+      if (verdicts.includes('fits')) return 'fits';
+      return verdicts.includes('starves') ? 'starves' : 'does-not-fit';
+    }
+  }
+}
+
+function judgeRoom(systemLeft: number, fitsDevice: boolean): FitVerdict {
+  if (!fitsDevice || systemLeft < 0) return 'does-not-fit';
+  return systemLeft < SYSTEM_RESERVE ? 'starves' : 'fits';
+}
+
+/** The carve-out is filled first, then the memory that the system shares; what is left is the system's. */
+function judgeSplit(
+  split: MemorySplit,
+  breakdown: MemoryBreakdown,
+): Pick<SplitFit, 'verdict' | 'addressableBytes' | 'systemLeftBytes'> {
+  const addressable = bytes(split.carveOutBytes + split.sharedLimitBytes);
+  const shared = Math.max(0, breakdown.deviceBytes - split.carveOutBytes);
+  const systemLeft = split.systemBytes - shared - breakdown.hostBytes;
+  return {
+    verdict: judgeRoom(systemLeft, breakdown.deviceBytes <= addressable),
+    addressableBytes: addressable,
+    systemLeftBytes: systemLeft,
+  };
+}
+
+function fitSplit(
+  split: MemorySplit,
+  breakdown: MemoryBreakdown,
+  shape: ModelShape,
+  at: (contextTokens: number) => MemoryBreakdown | null,
+): SplitFit {
+  return {
+    split,
+    ...judgeSplit(split, breakdown),
+    longestContextTokens: longestContext(shape.contextLength, (tokens) => {
+      const other = at(tokens);
+      return other !== null && judgeSplit(split, other).verdict === 'fits';
+    }),
+  };
+}
+
+/** What the budget has for a model: of shared memory the split with the most. */
+function available(budget: MemoryBudget): Bytes {
+  switch (budget.kind) {
+    case 'processor':
+      return bytes(Math.max(0, budget.systemBytes - SYSTEM_RESERVE));
+    case 'gpu':
+      return bytes(Math.max(0, budget.gpuBytes - GPU_MARGIN * budget.devices));
+    case 'shared':
+      return bytes(
+        Math.max(
+          0,
+          ...budget.splits.map(({ carveOutBytes, sharedLimitBytes, systemBytes }) =>
+            Math.min(carveOutBytes + sharedLimitBytes, carveOutBytes + systemBytes - SYSTEM_RESERVE),
+          ),
+        ),
+      );
+  }
+}
+
+/** The longest context for which the condition holds; memory never shrinks with the context. */
+function longestContext(most: number, fits: (tokens: number) => boolean): number | null {
+  if (fits(most)) return most;
+  let low = 0;
+  let high = Math.ceil(most / CONTEXT_STEP);
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (fits(middle * CONTEXT_STEP)) low = middle;
+    else high = middle;
+  }
+  return low === 0 ? null : low * CONTEXT_STEP;
+}
+
+function largestMix({ shape, mixes }: FitRequest, fits: (mix: MixName) => boolean): MixName | null {
+  const bySize = mixes.map((mix) => ({ mix, size: weightBytes(shape, mix) })).sort((a, b) => b.size - a.size);
+  return bySize.find(({ mix }) => fits(mix))?.mix ?? null;
+}
+
+/** The fewest experts, or without experts the fewest layers, that have to stay in the system's memory. */
+function partialPlacement(
+  weights: ModelWeights,
+  settings: ContextMemorySettings,
+  budget: MemoryBudget,
+): PartialPlacement | null {
+  const { shape } = weights;
+  const placements: Placement[] = Array.from({ length: shape.layers }, (_, index) =>
+    shape.experts === null
+      ? { gpuLayers: shape.layers - index, cpuMoeLayers: 0 }
+      : { gpuLayers: null, cpuMoeLayers: index + 1 },
+  );
+  const fits = (index: number): PartialPlacement | null => {
+    const placement = placements[index];
+    if (placement === undefined) return null;
+    const breakdown = memoryOf(weights, settings, placement, backendOf(budget));
+    if ('unsupported' in breakdown) return null;
+    return judge(budget, breakdown) === 'fits' ? { placement, breakdown } : null;
+  };
+  let low = -1;
+  let high = placements.length - 1;
+  if (fits(high) === null) return null;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (fits(middle) === null) low = middle;
+    else high = middle;
+  }
+  return fits(high);
+}

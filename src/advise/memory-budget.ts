@@ -1,0 +1,153 @@
+import type { CatalogDevice, MachineRecord } from '../catalog/index.ts';
+import { valueOf, type MachineFacts } from '../machine/index.ts';
+import { bytes, GIB, MIB, type Bytes } from '../units/index.ts';
+
+/** How the memory that a GPU shares with the processor is divided. */
+export interface MemorySplit {
+  /** What to set, in the words of the settings. */
+  readonly name: string;
+  /** Taken from the system at boot, for the GPU alone. */
+  readonly carveOutBytes: Bytes;
+  /** System memory that the GPU may use beside it (GTT on Linux, "shared GPU memory" on Windows). */
+  readonly sharedLimitBytes: Bytes;
+  /** The memory that the system sees: all but the carve-out. */
+  readonly systemBytes: Bytes;
+  /** The limit is the system's own default: nothing but the firmware has to be set. */
+  readonly isDefaultLimit: boolean;
+}
+
+/** The memory in which a model may lie. */
+export type MemoryBudget =
+  | { readonly kind: 'processor'; readonly systemBytes: Bytes }
+  | {
+      readonly kind: 'gpu';
+      readonly devices: number;
+      /** Of all devices together. */
+      readonly gpuBytes: Bytes;
+      /** null: not known, as for the computers of the catalogue. */
+      readonly systemBytes: Bytes | null;
+    }
+  | { readonly kind: 'shared'; readonly totalBytes: Bytes; readonly splits: readonly MemorySplit[] };
+
+/**
+ * What the rest of the system needs: 4 GiB, the least memory with which Windows 11 is allowed to be sold
+ * (learn.microsoft.com, Windows minimum hardware requirements); a Linux desktop with a browser takes about the same.
+ */
+export const SYSTEM_RESERVE = bytes(4 * GIB);
+
+/** Memory that llama.cpp leaves free on a GPU when it fits a model by itself (`fit_params_target`, common/common.h). */
+export const GPU_MARGIN = bytes(GIB);
+
+/** Settings of the firmware of AMD's Ryzen AI Max computers for the memory of the GPU (UMA frame buffer size). */
+const CARVE_OUTS: readonly { readonly name: string; readonly bytes: Bytes }[] = [
+  { name: '512 MB', bytes: bytes(512 * MIB) },
+  ...[32, 48, 64, 96].map((size) => ({ name: `${size} GB`, bytes: bytes(size * GIB) })),
+];
+
+/**
+ * The part of its memory that Linux lets a GPU map by default: half (`ttm_global_init`,
+ * drivers/gpu/drm/ttm/ttm_device.c). Windows shares half as well.
+ */
+const DEFAULT_SHARED_FRACTION = 0.5;
+
+/** The splits of a computer whose firmware carves the GPU's memory out of the system's. */
+export function carveOutSplits(totalBytes: Bytes): MemorySplit[] {
+  return CARVE_OUTS.filter((carveOut) => carveOut.bytes + SYSTEM_RESERVE < totalBytes).flatMap((carveOut) => {
+    const systemBytes = bytes(totalBytes - carveOut.bytes);
+    const split = { carveOutBytes: carveOut.bytes, systemBytes };
+    const half = bytes(systemBytes * DEFAULT_SHARED_FRACTION);
+    const most = bytes(systemBytes - SYSTEM_RESERVE);
+    return [
+      { ...split, name: carveOut.name, sharedLimitBytes: half, isDefaultLimit: true },
+      ...(most > half
+        ? [{ ...split, name: `${carveOut.name}, GTT raised`, sharedLimitBytes: most, isDefaultLimit: false }]
+        : []),
+    ];
+  });
+}
+
+/** The one or two ways in which a GPU without a carve-out may use the memory that it shares. */
+function limitSplits(totalBytes: Bytes, defaultBytes: Bytes, raisedName: string | null): MemorySplit[] {
+  const split = { carveOutBytes: bytes(0), systemBytes: totalBytes };
+  const most = bytes(totalBytes - SYSTEM_RESERVE);
+  return [
+    { ...split, name: 'as delivered', sharedLimitBytes: defaultBytes, isDefaultLimit: true },
+    ...(raisedName !== null && most > defaultBytes
+      ? [{ ...split, name: raisedName, sharedLimitBytes: most, isDefaultLimit: false }]
+      : []),
+  ];
+}
+
+/** The budget of a computer of the catalogue; null where its memory is not known. */
+export function budgetOfMachine(machine: MachineRecord, device: CatalogDevice): MemoryBudget | null {
+  if (machine.memoryBytes === null) return null;
+  return budgetOfDevice(device, bytes(machine.memoryBytes), machine.deviceCount);
+}
+
+/**
+ * The budget of a device.
+ * @param memoryBytes - of all devices together; null: the largest memory with which one is sold.
+ */
+export function budgetOfDevice(
+  device: CatalogDevice,
+  memoryBytes: Bytes | null = null,
+  devices = 1,
+): MemoryBudget | null {
+  const total = memoryBytes ?? bytes(Math.max(0, ...device.memory.capacityBytes));
+  if (total === 0) return null;
+  if (device.kind === 'cpu') return { kind: 'processor', systemBytes: total };
+  const { sharedMemory } = device;
+  if (sharedMemory === null || device.kind === 'discrete-gpu') {
+    return { kind: 'gpu', devices, gpuBytes: total, systemBytes: null };
+  }
+  if (device.vendor === 'AMD') return { kind: 'shared', totalBytes: total, splits: carveOutSplits(total) };
+  const share = sharedMemory.defaultGpuShare?.find(
+    ({ upToBytes }) => upToBytes === null || total <= upToBytes,
+  );
+  if (share !== undefined) {
+    const limit = bytes(total * share.fraction);
+    return {
+      kind: 'shared',
+      totalBytes: total,
+      splits: limitSplits(total, limit, 'iogpu.wired_limit_mb raised'),
+    };
+  }
+  // CUDA on these chips allocates from the one memory, less what the firmware keeps for itself.
+  const visible = bytes(Math.min(total, sharedMemory.gpuVisibleBytes ?? total));
+  return { kind: 'shared', totalBytes: visible, splits: limitSplits(visible, visible, null) };
+}
+
+/** The budget of the machine that the facts are of; null where its memory could not be read. */
+export function budgetOfFacts(facts: MachineFacts): MemoryBudget | null {
+  const systemBytes = valueOf(facts.memory.totalBytes) ?? null;
+  const { unifiedMemory } = facts;
+  if (valueOf(unifiedMemory.unified) === true && systemBytes !== null) {
+    const carveOut = valueOf(unifiedMemory.carveOutBytes) ?? bytes(0);
+    const shared =
+      valueOf(unifiedMemory.gttLimitBytes) ??
+      valueOf(unifiedMemory.gpuUsableBytes) ??
+      bytes(systemBytes * DEFAULT_SHARED_FRACTION);
+    const total = bytes(systemBytes + carveOut);
+    const now: MemorySplit = {
+      name: 'as it is set now',
+      carveOutBytes: carveOut,
+      sharedLimitBytes: shared,
+      systemBytes,
+      isDefaultLimit: true,
+    };
+    return {
+      kind: 'shared',
+      totalBytes: total,
+      splits: [now, ...(carveOut > 0 ? carveOutSplits(total) : [])],
+    };
+  }
+  const gpus = (valueOf(facts.gpus) ?? []).flatMap((gpu) => {
+    const own = valueOf(gpu.memoryTotalBytes);
+    return own === undefined || valueOf(gpu.integrated) === true ? [] : [own];
+  });
+  if (gpus.length > 0) {
+    const gpuBytes = bytes(gpus.reduce((sum, each) => sum + each, 0));
+    return { kind: 'gpu', devices: gpus.length, gpuBytes, systemBytes };
+  }
+  return systemBytes === null ? null : { kind: 'processor', systemBytes };
+}
