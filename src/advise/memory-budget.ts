@@ -1,5 +1,5 @@
 import type { CatalogDevice, MachineRecord } from '../catalog/index.ts';
-import { valueOf, type MachineFacts } from '../machine/index.ts';
+import type { Fact, MachineFacts } from '../machine/index.ts';
 import { bytes, GIB, MIB, type Bytes } from '../units/index.ts';
 
 /** How the memory that a GPU shares with the processor is divided. */
@@ -93,7 +93,7 @@ export function budgetOfDevice(
   memoryBytes: Bytes | null = null,
   devices = 1,
 ): MemoryBudget | null {
-  const total = memoryBytes ?? bytes(Math.max(0, ...device.memory.capacityBytes));
+  const total = memoryBytes ?? bytes(Math.max(0, ...device.memory.capacityBytes) * devices);
   if (total === 0) return null;
   if (device.kind === 'cpu') return { kind: 'processor', systemBytes: total };
   const { sharedMemory } = device;
@@ -116,6 +116,9 @@ export function budgetOfDevice(
   const visible = bytes(Math.min(total, sharedMemory.gpuVisibleBytes ?? total));
   return { kind: 'shared', totalBytes: visible, splits: limitSplits(visible, visible, null) };
 }
+
+/** The value of a fact that is known. The types of `machine` alone are imported, so that an answer starts quickly. */
+const valueOf = <T>(fact: Fact<T>): T | undefined => (fact.known ? fact.value : undefined);
 
 /** The budget of the machine that the facts are of; null where its memory could not be read. */
 export function budgetOfFacts(facts: MachineFacts): MemoryBudget | null {

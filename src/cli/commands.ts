@@ -30,6 +30,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./synth.ts')).configureSynth,
   },
   {
+    name: 'fit',
+    summary: 'say what memory a model takes, and whether a machine has it',
+    example: 'ridgepoint fit gpt-oss-120b --ctx 131072 --machine framework-desktop-395-128',
+    load: async () => (await import('./fit-command.ts')).configureFit,
+  },
+  {
     name: 'machine',
     summary: 'show what is known about this machine, and where it was read',
     example: 'ridgepoint machine --save my-machine.json',

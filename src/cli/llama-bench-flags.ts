@@ -12,6 +12,7 @@ const LONG_FORMS: Readonly<Record<string, string>> = {
   '-ngl': '--n-gpu-layers',
   '-ncmoe': '--n-cpu-moe',
   '-fa': '--flash-attn',
+  '-np': '--parallel',
   '-oe': '--output-err',
 };
 

@@ -91,7 +91,8 @@ function showPaths(json: boolean, context: CliContext): ExitCode {
   return 0;
 }
 
-async function readMachine(file: string): Promise<MachineFacts> {
+/** Reads a saved machine. @throws CommandFailure */
+export async function readMachine(file: string): Promise<MachineFacts> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');

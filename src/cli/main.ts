@@ -55,7 +55,7 @@ function createProgram(): Command {
 }
 
 async function translated(argv: readonly string[], command: string | null): Promise<readonly string[]> {
-  if (command !== 'bench') return argv;
+  if (command !== 'bench' && command !== 'fit') return argv;
   const { translateLlamaBenchFlags } = await import('./llama-bench-flags.ts');
   return translateLlamaBenchFlags(argv);
 }

@@ -24,10 +24,13 @@ export function readDataFile<T>(file: URL, schema: z.ZodType<T>): T {
   return parsed.data;
 }
 
-/** Reads every JSON file of a folder, in the order of their names. */
-export function readDataFolder<T>(folder: URL, schema: z.ZodType<T>): T[] {
+/**
+ * Reads the JSON files of a folder, in the order of their names.
+ * @param only - the names of the files to read; absent: all.
+ */
+export function readDataFolder<T>(folder: URL, schema: z.ZodType<T>, only?: ReadonlySet<string>): T[] {
   return readdirSync(folder)
-    .filter((name) => name.endsWith('.json'))
+    .filter((name) => name.endsWith('.json') && only?.has(name) !== false)
     .sort()
     .map((name) => readDataFile(new URL(name, folder), schema));
 }

@@ -10,14 +10,16 @@ export function readArchitectures(): ArchitectureRecord[] {
 
 /**
  * Reads every file of `data/devices` and joins each device to its architecture.
+ * @param only - the names of the files to read; absent: all.
  * @throws CatalogDataError when a file is not valid, an id occurs twice or an architecture is missing.
  */
 export function readDeviceRecords(
   folder: URL = new URL('devices/', DATA_FOLDER),
   architectures: readonly ArchitectureRecord[] = readArchitectures(),
+  only?: ReadonlySet<string>,
 ): CatalogDevice[] {
   const byId = new Map(architectures.map((architecture) => [architecture.id, architecture]));
-  const records = readDataFolder(folder, deviceFileSchema).flatMap((file) => file.devices);
+  const records = readDataFolder(folder, deviceFileSchema, only).flatMap((file) => file.devices);
   refuseDuplicates(records, 'data/devices');
   return records.map((record) => {
     const architecture = byId.get(record.architecture);
@@ -32,10 +34,14 @@ export function readDeviceRecords(
 
 /**
  * Reads every file of `data/machines`.
+ * @param only - the names of the files to read; absent: all.
  * @throws CatalogDataError when a file is not valid or an id occurs twice.
  */
-export function readMachineRecords(folder: URL = new URL('machines/', DATA_FOLDER)): MachineRecord[] {
-  const records = readDataFolder(folder, machineFileSchema).flatMap((file) => file.machines);
+export function readMachineRecords(
+  folder: URL = new URL('machines/', DATA_FOLDER),
+  only?: ReadonlySet<string>,
+): MachineRecord[] {
+  const records = readDataFolder(folder, machineFileSchema, only).flatMap((file) => file.machines);
   refuseDuplicates(records, 'data/machines');
   return records;
 }

@@ -5,10 +5,14 @@ import { CatalogDataError, DATA_FOLDER, readDataFile, readDataFolder } from './d
 /**
  * Reads every file of `data/models`.
  * @param folder - another folder of model files; the package's own when absent.
+ * @param only - the names of the files to read; absent: all.
  * @throws CatalogDataError when a file is not valid, or when two records answer to the same name.
  */
-export function readModelRecords(folder: URL = new URL('models/', DATA_FOLDER)): ModelRecord[] {
-  const records = readDataFolder(folder, modelFileSchema).flatMap((file) => file.models);
+export function readModelRecords(
+  folder: URL = new URL('models/', DATA_FOLDER),
+  only?: ReadonlySet<string>,
+): ModelRecord[] {
+  const records = readDataFolder(folder, modelFileSchema, only).flatMap((file) => file.models);
   refuseSharedNames(records);
   return records;
 }

@@ -1,0 +1,71 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Enter } from './context.ts';
+
+/** The cache types that llama.cpp takes, as its flags spell them. */
+const CACHE_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_1', 'iq4_nl', 'q5_0', 'q5_1'] as const;
+type CacheTypeFlag = (typeof CACHE_TYPES)[number];
+
+/** What was written on the command line; absent where nothing was. */
+export interface FitFlags {
+  readonly ctx?: number;
+  readonly machine?: string;
+  readonly exact?: boolean;
+  readonly cacheTypeK: CacheTypeFlag;
+  readonly cacheTypeV: CacheTypeFlag;
+  readonly parallel: number;
+  readonly unified?: boolean;
+  readonly batchSize: number;
+  readonly ubatchSize: number;
+  readonly nGpuLayers: number;
+  readonly nCpuMoe: number;
+  readonly flashAttn: 'on' | 'off';
+  readonly json?: boolean;
+}
+
+/** The largest number that llama.cpp's flags take. */
+const MOST = 2 ** 31 - 1;
+
+/** Defines `fit`. */
+export function configureFit(command: Command, enter: Enter): void {
+  const cacheType = (flags: string, what: string): Option =>
+    new Option(flags, what).choices(CACHE_TYPES).default('f16');
+  command
+    .argument('<model>', 'name:QUANT of the catalogue')
+    .addOption(
+      integer(
+        '-c, --ctx <tokens>',
+        'context, of all sequences together (default: all that the model knows)',
+        1,
+      ),
+    )
+    .option(
+      '--machine <machine>',
+      'a machine or device of the catalogue, or a saved machine file (default: this machine)',
+    )
+    .option('--exact', 'ask llama.cpp itself as well, without loading any weights')
+    .addOption(cacheType('--cache-type-k <type>', 'type of the keys, -ctk'))
+    .addOption(cacheType('--cache-type-v <type>', 'type of the values, -ctv'))
+    .addOption(integer('--parallel <sequences>', 'sequences at once, -np', 1).default(1))
+    .option('--unified', 'one cache for all sequences, as llama-server makes it')
+    .addOption(integer('-b, --batch-size <tokens>', 'logical batch', 1).default(2048))
+    .addOption(integer('--ubatch-size <tokens>', 'physical batch, -ub', 1).default(512))
+    .addOption(integer('--n-gpu-layers <layers>', 'layers on the GPU, -ngl; -1 is all', -1).default(-1))
+    .addOption(
+      integer('--n-cpu-moe <layers>', 'layers whose experts stay in system memory, -ncmoe', 0).default(0),
+    )
+    .addOption(new Option('--flash-attn <how>', 'flash attention, -fa').choices(['on', 'off']).default('on'))
+    .option('--json', 'print one JSON document')
+    .action((model: string, flags: FitFlags) =>
+      enter(async (context) => (await import('./fit.ts')).runFit(model, flags, context)),
+    );
+}
+
+function integer(flags: string, what: string, least: number): Option {
+  return new Option(flags, what).argParser((text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < least || value > MOST) {
+      throw new InvalidArgumentError(`'${text}' is no whole number from ${least} to ${MOST}.`);
+    }
+    return value;
+  });
+}

@@ -1,0 +1,206 @@
+import { existsSync } from 'node:fs';
+import {
+  budgetOfDevice,
+  budgetOfFacts,
+  budgetOfMachine,
+  fitModel,
+  llamaFlags,
+  type Fit,
+  type MemoryBudget,
+  type PartialPlacement,
+} from '../advise/index.ts';
+import {
+  readDeviceRecordsNaming,
+  readMachineRecordsNaming,
+  readModelRecordsNaming,
+} from '../catalog/host/index.ts';
+import { findDevice, findMachine, resolveMachine, resolveModelName } from '../catalog/index.ts';
+import {
+  isMixName,
+  MIX_NAMES,
+  shapeOf,
+  type ContextMemorySettings,
+  type KvCacheType,
+  type ModelShape,
+  type Placement,
+} from '../model/index.ts';
+import { FIT_BAR_KEY, fitBar, fitRows, fitSentence, splitRows } from '../report/index.ts';
+import { formatBytes } from '../units/index.ts';
+import type { CliContext } from './context.ts';
+import { CommandFailure, type ExitCode } from './exit.ts';
+import type { FitFlags } from './fit-command.ts';
+import { printDocument, printTable } from './output.ts';
+
+/** A machine whose memory is known. */
+interface NamedBudget {
+  readonly name: string;
+  readonly budget: MemoryBudget;
+}
+
+/** Says what a model takes, and whether a machine has it. */
+export async function runFit(model: string, flags: FitFlags, context: CliContext): Promise<ExitCode> {
+  const { record, quantisation } = resolveModelName(
+    model,
+    readModelRecordsNaming(model.split(':')[0] ?? model),
+    MIX_NAMES,
+  );
+  if (!isMixName(quantisation))
+    throw new CommandFailure(`${model}: the tensors of ${quantisation} are not known.`);
+  const shape = shapeOf(record);
+  const settings = settingsOf(flags, shape);
+  const placement: Placement = {
+    gpuLayers: flags.nGpuLayers < 0 ? null : flags.nGpuLayers,
+    cpuMoeLayers: flags.nCpuMoe,
+  };
+  const machine = await budgetFor(flags.machine);
+  const fit = fitModel({
+    shape,
+    mix: quantisation,
+    settings,
+    placement,
+    budget: machine.budget,
+    mixes: MIX_NAMES.filter((name) => name !== 'F32'),
+  });
+  if ('unsupported' in fit) {
+    throw new CommandFailure(`llama.cpp refuses these settings for ${record.id}: ${fit.unsupported}.`);
+  }
+  const exact =
+    flags.exact === true
+      ? await (await import('./fit-exact.ts')).askEngine(shape, quantisation, settings, placement, context)
+      : null;
+  const chosen = fit.partial?.placement ?? placement;
+  const llama = llamaFlags(settings, chosen);
+  if (flags.json === true) {
+    printDocument(context, 'fit', {
+      model: { id: record.id, quantisation },
+      machine: machine.name,
+      settings: fit.breakdown.context,
+      placement,
+      ...fit,
+      llamaFlags: llama,
+      ...(exact === null ? {} : { engine: exact }),
+    });
+    return 0;
+  }
+  print({ title: `${record.name} ${quantisation} on ${machine.name}`, fit, settings, llama }, context);
+  if (exact !== null) (await import('./fit-exact.ts')).printEngine(exact, context);
+  return 0;
+}
+
+function settingsOf(flags: FitFlags, shape: ModelShape): ContextMemorySettings {
+  return {
+    contextTokens: flags.ctx ?? shape.contextLength,
+    sequences: flags.parallel,
+    unifiedCache: flags.unified === true,
+    batchTokens: flags.batchSize,
+    ubatchTokens: flags.ubatchSize,
+    cacheTypeK: cacheType(flags.cacheTypeK),
+    cacheTypeV: cacheType(flags.cacheTypeV),
+    flashAttention: flags.flashAttn === 'on',
+  };
+}
+
+const CACHE_TYPE_NAMES = {
+  f32: 'F32',
+  f16: 'F16',
+  bf16: 'BF16',
+  q8_0: 'Q8_0',
+  q4_0: 'Q4_0',
+  q4_1: 'Q4_1',
+  iq4_nl: 'IQ4_NL',
+  q5_0: 'Q5_0',
+  q5_1: 'Q5_1',
+} as const satisfies Record<FitFlags['cacheTypeK'], KvCacheType>;
+
+const cacheType = (flag: FitFlags['cacheTypeK']): KvCacheType => CACHE_TYPE_NAMES[flag];
+
+/** The memory of a machine of the catalogue, of a device, of a saved machine, or of this one. */
+async function budgetFor(name: string | undefined): Promise<NamedBudget> {
+  if (name === undefined || existsSync(name)) return budgetOfFile(name);
+  const machines = readMachineRecordsNaming(name);
+  const machine = findMachine(name, machines);
+  const devices = readDeviceRecordsNaming(machine?.device ?? name);
+  if (machine !== null) {
+    const device = devices.find(({ id }) => id === machine.device);
+    const budget = device === undefined ? null : budgetOfMachine(machine, device);
+    return known(machine.name, budget);
+  }
+  const found = findDevice(name, devices);
+  if (found === null) {
+    // Says which names are near.
+    resolveMachine(name, machines);
+    throw new CommandFailure(`There is no machine '${name}'.`);
+  }
+  return known(found.device.name, budgetOfDevice(found.device, null, found.count));
+}
+
+async function budgetOfFile(file: string | undefined): Promise<NamedBudget> {
+  const { identify } = await import('../machine/index.ts');
+  if (file !== undefined) {
+    const { readMachine } = await import('./machine.ts');
+    return known(file, budgetOfFacts(await readMachine(file)));
+  }
+  const { gatherMachine } = await import('../machine/host/index.ts');
+  return known('this machine', budgetOfFacts(identify(await gatherMachine())));
+}
+
+function known(name: string, budget: MemoryBudget | null): NamedBudget {
+  if (budget !== null) return { name, budget };
+  throw new CommandFailure(
+    `The memory of ${name} is not known; name a machine with a size, such as framework-desktop-395-128 (--machine).`,
+  );
+}
+
+function partialSentence({ placement, breakdown }: PartialPlacement): string {
+  const { gpuLayers, cpuMoeLayers } = placement;
+  const how =
+    cpuMoeLayers > 0
+      ? `the experts of ${cpuMoeLayers} layers (-ncmoe ${cpuMoeLayers})`
+      : `all but ${gpuLayers} layers (-ngl ${gpuLayers})`;
+  return `With ${how} in the system's memory it fits: ${formatBytes(breakdown.deviceBytes)} on the GPU and ${formatBytes(breakdown.hostBytes)} beside it.`;
+}
+
+interface Printed {
+  readonly title: string;
+  readonly fit: Fit;
+  readonly settings: ContextMemorySettings;
+  readonly llama: readonly string[];
+}
+
+function print({ title, fit, settings, llama }: Printed, context: CliContext): void {
+  context.stdout(`${context.colors.bold(title)}\n`);
+  const onDevice = fit.breakdown.deviceBytes > 0;
+  const amounts = fitRows(fit).map((row) => (onDevice ? row : [row[0], row[2]]));
+  printTable(
+    context,
+    onDevice
+      ? [{ title: '' }, { title: 'GPU', align: 'right' }, { title: 'system memory', align: 'right' }]
+      : [{ title: '' }, { title: 'system memory', align: 'right' }],
+    amounts,
+  );
+  context.stdout(`\n${fitBar(fit)}\n${context.colors.dim(FIT_BAR_KEY)}\n`);
+  const sentence = fitSentence(fit, settings.contextTokens);
+  if (sentence !== null) context.stdout(sentence);
+  if (fit.longestContextTokens !== null && fit.verdict === 'fits') {
+    context.stdout(`The longest context that fits is ${fit.longestContextTokens} tokens.`);
+  }
+  if (fit.largestMix !== null) context.stdout(`The largest quantisation that fits is ${fit.largestMix}.`);
+  if (fit.splits.length > 1) {
+    context.stdout(`\nWhat the division of the memory changes:`);
+    printTable(
+      context,
+      [
+        { title: 'GPU memory' },
+        { title: 'GPU may use', align: 'right' },
+        { title: 'system has left', align: 'right' },
+        { title: 'longest context', align: 'right' },
+        { title: 'this one' },
+      ],
+      splitRows(fit.splits),
+    );
+  }
+  if (fit.partial !== null) {
+    context.stdout(partialSentence(fit.partial));
+  }
+  context.stdout(`\nllama-server -m MODEL.gguf ${llama.join(' ')}`);
+}
