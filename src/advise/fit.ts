@@ -1,7 +1,6 @@
 import {
   memoryOf,
   tensorsOf,
-  weightBytes,
   type ComputeBackendName,
   type ContextMemorySettings,
   type MemoryBreakdown,
@@ -76,9 +75,14 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   if ('unsupported' in breakdown) return breakdown;
   const none = { splits: [], longestContextTokens: null, largestMix: null, partial: null };
   if (budget === null) return { breakdown, verdict: null, availableBytes: null, ...none };
-  const at = (contextTokens: number, using = weights): MemoryBreakdown | null => {
-    const result = memoryOf(using, { ...settings, contextTokens }, placement, backend);
-    return 'unsupported' in result ? null : result;
+  const accounted = new Map<number, MemoryBreakdown | null>();
+  const at = (contextTokens: number): MemoryBreakdown | null => {
+    const before = accounted.get(contextTokens);
+    if (before !== undefined) return before;
+    const result = memoryOf(weights, { ...settings, contextTokens }, placement, backend);
+    const usable = 'unsupported' in result ? null : result;
+    accounted.set(contextTokens, usable);
+    return usable;
   };
   const splits =
     budget.kind === 'shared' ? budget.splits.map((split) => fitSplit(split, breakdown, shape, at)) : [];
@@ -91,11 +95,10 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
     availableBytes: available(budget),
     splits,
     longestContextTokens: longestContext(shape.contextLength, (tokens) => verdictOf(at(tokens)) === 'fits'),
-    largestMix: largestMix(
-      request,
-      (other) =>
-        verdictOf(at(settings.contextTokens, { shape, tensors: tensorsOf(shape, other) })) === 'fits',
-    ),
+    largestMix: largestMix(request, (other) => {
+      const result = memoryOf(other, settings, placement, backend);
+      return !('unsupported' in result) && judge(budget, result) === 'fits';
+    }),
     partial: verdict === 'fits' || budget.kind !== 'gpu' ? null : partialPlacement(weights, settings, budget),
   };
 }
@@ -186,9 +189,14 @@ function longestContext(most: number, fits: (tokens: number) => boolean): number
   return low === 0 ? null : low * CONTEXT_STEP;
 }
 
-function largestMix({ shape, mixes }: FitRequest, fits: (mix: MixName) => boolean): MixName | null {
-  const bySize = mixes.map((mix) => ({ mix, size: weightBytes(shape, mix) })).sort((a, b) => b.size - a.size);
-  return bySize.find(({ mix }) => fits(mix))?.mix ?? null;
+function largestMix({ shape, mixes }: FitRequest, fits: (weights: ModelWeights) => boolean): MixName | null {
+  const bySize = mixes
+    .map((mix) => {
+      const tensors = tensorsOf(shape, mix);
+      return { mix, tensors, size: tensors.reduce((sum, tensor) => sum + tensor.bytes, 0) };
+    })
+    .sort((a, b) => b.size - a.size);
+  return bySize.find(({ tensors }) => fits({ shape, tensors }))?.mix ?? null;
 }
 
 /** The fewest experts, or without experts the fewest layers, that have to stay in the system's memory. */
