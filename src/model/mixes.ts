@@ -91,6 +91,7 @@ const QUANTISED_ROLES: ReadonlySet<TensorRole> = new Set<TensorRole>([
   'attention-qkv',
   'attention-output',
   'projection',
+  'residual-projection',
   'feed-forward-gate',
   'feed-forward-up',
   'feed-forward-down',
@@ -117,6 +118,7 @@ export function typeInMix(
   architecture: Architecture,
 ): GgmlTypeName {
   if (tensor.role === 'unquantised-projection') return sourceType(mixName);
+  if (tensor.role === 'expert-table') return 'I32';
   if (!QUANTISED_ROLES.has(tensor.role)) return 'F32';
   if (architecture.nativeExpertType !== undefined && EXPERT_ROLES.includes(tensor.role)) {
     return architecture.nativeExpertType;

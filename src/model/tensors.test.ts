@@ -155,8 +155,8 @@ describe('the tensors of a mix', () => {
   });
 
   it('are not known for an architecture without a table', () => {
-    const shape = { ...tinyShape('llama'), architecture: 'mamba' };
-    expect(() => tensorsOf(shape, 'Q4_0')).toThrow(/architecture 'mamba'; there are llama/);
+    const shape = { ...tinyShape('llama'), architecture: 'mamba2' };
+    expect(() => tensorsOf(shape, 'Q4_0')).toThrow(/architecture 'mamba2'; there are llama/);
   });
 });
 

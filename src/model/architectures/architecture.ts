@@ -32,6 +32,16 @@ export type TensorRole =
   | 'expert-gate'
   | 'expert-up'
   | 'expert-down'
+  /** A matrix like 'projection' whose result is added to the residual stream. */
+  | 'residual-projection'
+  /** Small weights that are F32 in every file: convolutions over the last few tokens, the decay of RWKV. */
+  | 'full-precision'
+  /** The experts of each token of the vocabulary, whole numbers (DeepSeek V4). */
+  | 'expert-table'
+  /** How fast the states of recurrent layers fade: negative factors of an exponent. */
+  | 'state-decay'
+  /** Biases of the step by which a state advances with each token, before its softplus. */
+  | 'time-step'
   | 'bias';
 
 /** One tensor of an architecture, before a mix gives it a type. */

@@ -6,6 +6,15 @@ import { GPT_OSS_ARCHITECTURES } from './gpt-oss.ts';
 import { LLAMA_ARCHITECTURES } from './llama.ts';
 import { PHI_ARCHITECTURES } from './phi.ts';
 import { QWEN_ARCHITECTURES } from './qwen.ts';
+import { DEEPSEEK_ARCHITECTURES } from './deepseek.ts';
+import { DEEPSEEK4_ARCHITECTURES } from './deepseek4.ts';
+import { KIMI_ARCHITECTURES } from './kimi.ts';
+import { LFM2_ARCHITECTURES } from './lfm2.ts';
+import { MAMBA_2_ARCHITECTURES } from './mamba2-hybrid.ts';
+import { MAMBA_ARCHITECTURES } from './mamba.ts';
+import { MINIMAX_M3_ARCHITECTURES } from './minimax-m3.ts';
+import { QWEN_HYBRID_ARCHITECTURES } from './qwen-hybrid.ts';
+import { RWKV7_ARCHITECTURES } from './rwkv7.ts';
 import type { Architecture } from './architecture.ts';
 
 const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(
@@ -18,6 +27,15 @@ const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map(
     ...PHI_ARCHITECTURES,
     ...DENSE_ARCHITECTURES,
     ...EXPERT_ARCHITECTURES,
+    ...DEEPSEEK_ARCHITECTURES,
+    ...DEEPSEEK4_ARCHITECTURES,
+    ...KIMI_ARCHITECTURES,
+    ...LFM2_ARCHITECTURES,
+    ...MAMBA_2_ARCHITECTURES,
+    ...MAMBA_ARCHITECTURES,
+    ...MINIMAX_M3_ARCHITECTURES,
+    ...QWEN_HYBRID_ARCHITECTURES,
+    ...RWKV7_ARCHITECTURES,
   ].map((entry) => [entry.id, entry]),
 );
 

@@ -113,9 +113,10 @@ async function writeFully(file: FileHandle, chunk: Uint8Array): Promise<void> {
   }
 }
 
-function littleEndianBytes(values: Float32Array): Uint8Array {
-  const view = new DataView(new ArrayBuffer(values.length * 4));
-  values.forEach((value, index) => view.setFloat32(index * 4, value, true));
+function littleEndianBytes(values: Float32Array | Int32Array): Uint8Array {
+  const view = new DataView(new ArrayBuffer(values.byteLength));
+  if (values instanceof Int32Array) values.forEach((value, index) => view.setInt32(index * 4, value, true));
+  else values.forEach((value, index) => view.setFloat32(index * 4, value, true));
   return new Uint8Array(view.buffer);
 }
 

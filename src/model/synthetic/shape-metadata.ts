@@ -1,5 +1,6 @@
 import type { MetadataEntry, MetadataValue } from '../gguf/metadata.ts';
 import { isExpertLayer, ofLayer, type ExpertShape, type ModelShape, type RopeScaling } from '../shape.ts';
+import { mechanismMetadata } from './mechanism-metadata.ts';
 import { DEFAULT_NORM_EPSILON, DEFAULT_ROPE_BASE } from './defaults.ts';
 
 /**
@@ -14,12 +15,12 @@ export function shapeMetadata(shape: ModelShape): MetadataEntry[] {
     ['block_count', u32(shape.layers)],
     ['feed_forward_length', perLayer(feedForwardLengths(shape))],
     ['attention.head_count', perLayer(shape.heads)],
-    ['attention.head_count_kv', perLayer(shape.kvHeads)],
+    ['attention.head_count_kv', perLayer(kvHeadCounts(shape))],
     ['attention.key_length', u32(shape.keyHeadLength)],
     ['attention.value_length', u32(shape.valueHeadLength)],
     ['attention.layer_norm_rms_epsilon', f32(shape.normEpsilon ?? DEFAULT_NORM_EPSILON)],
     ['rope.freq_base', f32(shape.ropeBase ?? DEFAULT_ROPE_BASE)],
-    ...optional('rope.dimension_count', shape.ropeDimensions, u32),
+    ...optional('rope.dimension_count', rotatedDimensions(shape), u32),
     ...ropeScalingMetadata(shape.ropeScaling),
     ...slidingWindowMetadata(shape),
     ...(shape.sharedKvLayers === 0
@@ -27,7 +28,26 @@ export function shapeMetadata(shape: ModelShape): MetadataEntry[] {
       : [['attention.shared_kv_layers', u32(shape.sharedKvLayers)] satisfies MetadataEntry]),
     ...optional('embedding_length_per_layer_input', shape.perLayerEmbeddingLength, u32),
     ...(shape.experts === null ? [] : expertMetadata(shape.experts)),
+    ...mechanismMetadata(shape),
   ];
+}
+
+/** Latent attention rotates a part of the head that its own record names. */
+function rotatedDimensions({
+  latentAttention,
+  compressedAttention,
+  ropeDimensions,
+}: ModelShape): number | null {
+  return latentAttention?.ropeHeadLength ?? compressedAttention?.ropeHeadLength ?? ropeDimensions;
+}
+
+/**
+ * Loaders of architectures whose files say by an interval which layers attend read one number for all layers, and the
+ * widths of the attention from it.
+ */
+function kvHeadCounts({ recurrent, kvHeads }: ModelShape): readonly number[] {
+  if (recurrent === null || recurrent.fullAttentionEvery === null) return kvHeads;
+  return kvHeads.map(() => Math.max(...kvHeads));
 }
 
 /** Where no dense network says otherwise, the width is that of the experts: many loaders read theirs there. */

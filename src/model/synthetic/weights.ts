@@ -2,13 +2,14 @@ import type { TensorRole } from '../architectures/architecture.ts';
 import { elementCount } from '../ggml-types.ts';
 import { ofLayer, type ModelShape, type RopeScaling } from '../shape.ts';
 import { DEFAULT_ROPE_BASE } from './defaults.ts';
+import { stateDecays, timeStepBiases } from './recurrent-values.ts';
 import type { ModelTensor } from '../tensors.ts';
 
 /** How the weights of a tensor are made. */
 export type WeightRecipe =
   | { readonly kind: 'random'; readonly deviation: number }
-  /** F32 values that the engine computes with as they are. */
-  | { readonly kind: 'values'; readonly values: Float32Array };
+  /** Values that the engine computes with as they are. */
+  | { readonly kind: 'values'; readonly values: Float32Array | Int32Array };
 
 /**
  * How much smaller the matrices that write to the residual stream are than the others. With tenths, even a hundred
@@ -49,6 +50,11 @@ const RECIPES: Record<TensorRole, Recipe> = {
   'expert-gate': projection,
   'expert-up': projection,
   'expert-down': residualProjection,
+  'residual-projection': residualProjection,
+  'full-precision': projection,
+  'expert-table': (tensor, shape) => ({ kind: 'values', values: expertTable(tensor, shape) }),
+  'state-decay': (tensor) => ({ kind: 'values', values: stateDecays(tensor.dims) }),
+  'time-step': (tensor) => ({ kind: 'values', values: timeStepBiases(tensor.dims) }),
   bias,
 };
 
@@ -63,6 +69,12 @@ function random(deviation: number): WeightRecipe {
 
 function constant(tensor: ModelTensor, value: number): WeightRecipe {
   return { kind: 'values', values: new Float32Array(elementCount(tensor.dims)).fill(value) };
+}
+
+/** Different experts for each token, all experts equally often. */
+function expertTable(tensor: ModelTensor, { experts }: ModelShape): Int32Array {
+  const count = experts?.count ?? 1;
+  return new Int32Array(elementCount(tensor.dims)).map((_, index) => index % count);
 }
 
 /** Llama 3's factors by which the RoPE frequencies are divided, as published with Llama 3.1; 1 for other scalings. */

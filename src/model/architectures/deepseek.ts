@@ -1,0 +1,37 @@
+import type { Architecture, TensorTemplate } from './architecture.ts';
+import { gatingMetadata } from './expert-scores.ts';
+import { MIXED_FEED_FORWARD } from './feed-forward.ts';
+import { LATENT_ATTENTION, SPARSE_INDEXER } from './latent-attention.ts';
+import { ATTENTION_NORM, EMBEDDING_AND_HEAD, FEED_FORWARD_NORM } from './templates.ts';
+
+const LAYER: readonly TensorTemplate[] = [
+  ATTENTION_NORM,
+  ...LATENT_ATTENTION,
+  FEED_FORWARD_NORM,
+  ...MIXED_FEED_FORWARD,
+];
+
+/**
+ * DeepSeek V2 and V3, Kimi K2, GLM 4.7 Flash; with an indexer DeepSeek V3.2 and GLM 5: src/models/deepseek2.cpp,
+ * deepseek32.cpp and glm-dsa.cpp of llama.cpp release v0.5.0.
+ */
+export const DEEPSEEK_ARCHITECTURES: readonly Architecture[] = [
+  {
+    id: 'deepseek2',
+    modelTensors: EMBEDDING_AND_HEAD,
+    layerTensors: LAYER,
+    metadata: gatingMetadata,
+  },
+  {
+    id: 'deepseek32',
+    modelTensors: EMBEDDING_AND_HEAD,
+    layerTensors: [...LAYER, ...SPARSE_INDEXER],
+    metadata: gatingMetadata,
+  },
+  {
+    id: 'glm-dsa',
+    modelTensors: EMBEDDING_AND_HEAD,
+    layerTensors: [...LAYER, ...SPARSE_INDEXER],
+    metadata: gatingMetadata,
+  },
+];
