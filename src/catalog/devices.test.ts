@@ -87,7 +87,7 @@ describe('the peaks of a device', () => {
       basis: 'derived',
       units: 40,
       operationsPerClockPerUnit: 512,
-      clock: 2.9e9,
+      clockHz: 2.9e9,
       condition: 'wmma-or-dual-issue',
       otherwiseFlopPerSecond: 29.696e12,
     });

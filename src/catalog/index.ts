@@ -17,3 +17,10 @@ export type { Accumulate, DerivedPeak, ExecutedOn, PrecisionSupport, StatedPeak 
 export type { MeasuredQuantity, PublishedPowerSeries, PublishedReading } from './published-record.ts';
 export { referenceRange } from './reference-readings.ts';
 export type { ReferenceRange } from './reference-readings.ts';
+export { explainDevice } from './device-explanation.ts';
+export type {
+  BandwidthComparison,
+  CitedSource,
+  DeviceExplanation,
+  PeakComparison,
+} from './device-explanation.ts';

@@ -14,7 +14,7 @@ export interface DerivedPeak {
   readonly on: ExecutedOn;
   readonly operationsPerClockPerUnit: number;
   readonly units: number;
-  readonly clock: Hertz;
+  readonly clockHz: Hertz;
   readonly flopPerSecond: FlopPerSecond;
   /** What must hold for this rate, and the rate without it. */
   readonly condition: RateCondition | null;
@@ -47,7 +47,7 @@ export function derivePeaks(device: CatalogDevice): DerivedPeak[] {
         on: rate.on,
         operationsPerClockPerUnit: rate.operationsPerClockPerUnit,
         units: count,
-        clock,
+        clockHz: clock,
         flopPerSecond: flopPerSecond(rate.operationsPerClockPerUnit * perOperation),
         condition: rate.condition ?? null,
         otherwiseFlopPerSecond:

@@ -37,20 +37,38 @@ describe('the command line', () => {
   it('shows its commands and its version', () => {
     const { exitCode, stdout, stderr } = ridgepoint(['--help']);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-    for (const name of ['check', 'bench', 'synth', 'machine', 'results', 'models', 'engines', 'cache']) {
+    for (const name of [
+      'check',
+      'bench',
+      'synth',
+      'machine',
+      'results',
+      'models',
+      'devices',
+      'engines',
+      'cache',
+    ]) {
       expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     }
     expect(ridgepoint(['--version']).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
-  it.each(['check', 'bench', 'synth', 'machine', 'results', 'models', 'engines', 'cache', 'completion'])(
-    'shows an example with %s --help',
-    (name) => {
-      const { exitCode, stdout } = ridgepoint([name, '--help']);
-      expect(exitCode).toBe(0);
-      expect(stdout).toMatch(new RegExp(`Example:\n  ridgepoint ${name}`));
-    },
-  );
+  it.each([
+    'check',
+    'bench',
+    'synth',
+    'machine',
+    'results',
+    'models',
+    'devices',
+    'engines',
+    'cache',
+    'completion',
+  ])('shows an example with %s --help', (name) => {
+    const { exitCode, stdout } = ridgepoint([name, '--help']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(new RegExp(`Example:\n  ridgepoint ${name}`));
+  });
 
   it.each([
     { argv: ['bnech'], reason: 'Did you mean bench?' },
@@ -78,6 +96,7 @@ describe('the command line', () => {
 
   it.each([
     { argv: ['models', 'no-such-model'], reason: "No model of the catalogue matches 'no-such-model'" },
+    { argv: ['devices', 'show', 'nvidia-rtx-4095'], reason: 'the nearest ids are nvidia-rtx-4090' },
     { argv: ['machine', '--from', 'missing.json'], reason: 'missing.json cannot be read (ENOENT)' },
     { argv: ['machine', '--save', '.'], reason: '. cannot be written (it is a folder)' },
     { argv: ['machine', '--save', 'no/such/file'], reason: 'cannot be written (ENOENT)' },
@@ -98,6 +117,9 @@ describe('the command line', () => {
 
   it.each([
     ['models', ['models', '--json']],
+    ['devices', ['devices', 'strix', '--json']],
+    ['device', ['devices', 'show', 'amd-ryzen-ai-max-395', '--json']],
+    ['power-scaling', ['devices', 'scale', '65:23', '--to', '120', '--json']],
     ['models', ['models', 'no-such-model', '--json']],
     ['cache', ['cache', '--json']],
     ['cache-clear', ['cache', 'clear', '--json']],

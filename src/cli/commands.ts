@@ -54,6 +54,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./models.ts')).configureModels,
   },
   {
+    name: 'devices',
+    summary: 'list the devices of the catalogue, and explain where their figures come from',
+    example: 'ridgepoint devices show amd-ryzen-ai-max-395',
+    load: async () => (await import('./devices.ts')).configureDevices,
+  },
+  {
     name: 'engines',
     summary: 'list the engines that are installed, and the devices that each one sees; add one',
     example: 'ridgepoint engines add cuda',

@@ -52,7 +52,7 @@ describe('the power law', () => {
   it('is not fitted to fewer than three levels', () => {
     expect(fitPowerLaw(exact.slice(0, 2))).toEqual({
       ok: false,
-      reason: '2 power levels were measured; the law needs 3 or more',
+      reason: 'the law needs 3 or more power levels, and there are 2',
     });
     expect(fitPowerLaw([...exact, { power: watts(50), performance: 0 }]).ok).toBe(false);
   });

@@ -45,7 +45,7 @@ export function fitPowerLaw(readings: readonly PowerReading[]): PowerLawResult {
   if (levels < FEWEST_LEVELS) {
     return {
       ok: false,
-      reason: `${levels} power levels were measured; the law needs ${FEWEST_LEVELS} or more`,
+      reason: `the law needs ${FEWEST_LEVELS} or more power levels, and there ${levels === 1 ? 'is' : 'are'} ${levels}`,
     };
   }
   const line = logLine(readings);

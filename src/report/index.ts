@@ -10,3 +10,7 @@ export type { CheckReport, CheckRun } from './check-report.ts';
 export { renderCheckMarkdown, renderCheckText } from './check-text.ts';
 export { FIT_BAR_KEY, fitBar, fitRows, fitSentence, splitRows } from './fit-text.ts';
 export type { FitRow, SplitRow } from './fit-text.ts';
+export { explainDeviceText } from './device-text.ts';
+export type { TextSection } from './device-text.ts';
+export { answerPower, powerAnswerLines } from './power-answer.ts';
+export type { KnownErrors, PowerAnswer } from './power-answer.ts';
