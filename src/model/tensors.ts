@@ -1,8 +1,9 @@
 import { bytes, type Bytes } from '../units/index.ts';
 import { elementCount, tensorBytes, type Dimensions, type GgmlTypeName } from './ggml-types.ts';
-import { typeInMix, type MixName, type QuantisedTensor } from './mixes.ts';
+import type { MixName } from './mixes.ts';
+import { quantisationFacts, typesInMix } from './quantisation/types-in-mix.ts';
 import { architectureOf } from './architectures/registry.ts';
-import type { TensorRole, TensorTemplate } from './architectures/architecture.ts';
+import type { Architecture, TensorRole, TensorTemplate } from './architectures/architecture.ts';
 import { shapeOfLayers, type ModelShape } from './shape.ts';
 
 /** A tensor of a model file. */
@@ -34,20 +35,56 @@ export function tensorsOf(shape: ModelShape, mix: MixName, layers?: readonly num
       );
     }
   }
-  const typed = (tensor: QuantisedTensor, name: string): ModelTensor => {
-    const type = typeInMix(tensor, mix, shape, architecture);
-    return { ...tensor, name, type, bytes: tensorBytes(type, tensor.dims) };
+  const whole = untypedTensors(shape, architecture);
+  const types = typesInMix(whole, mix, quantisationFacts(shape, architecture.nativeExpertType ?? null));
+  const typeOf = new Map(whole.map(({ name }, index) => [name, types[index] ?? 'F32']));
+  const typed = (tensor: UntypedTensor): ModelTensor => {
+    const type = typeOf.get(tensor.name) ?? 'F32';
+    return { ...tensor, type, bytes: tensorBytes(type, tensor.dims) };
   };
-  const ofFile = shapeOfLayers(shape, chosen);
-  const ofModel = present(architecture.modelTensors, ofFile, 0).map(({ name, role, dims }) =>
-    typed({ name, role, dims: dims(ofFile, 0), layer: null }, name),
-  );
-  const ofLayers = chosen.flatMap((layer, index) =>
-    present(architecture.layerTensors, shape, layer).map(({ name, role, dims }) =>
-      typed({ name: `blk.${layer}.${name}`, role, dims: dims(shape, layer), layer }, `blk.${index}.${name}`),
+  if (layers === undefined) return whole.map(typed);
+  return [
+    ...untypedModelTensors(shapeOfLayers(shape, chosen), architecture).map(typed),
+    ...chosen.flatMap((layer, index) =>
+      untypedLayerTensors(shape, architecture, layer)
+        .map(typed)
+        .map((tensor) => ({ ...tensor, name: tensor.name.replace(LAYER_PREFIX, `blk.${index}.`) })),
     ),
-  );
-  return [...ofModel, ...ofLayers];
+  ];
+}
+
+const LAYER_PREFIX = /^blk\.\d+\./;
+
+type UntypedTensor = Omit<ModelTensor, 'type' | 'bytes'>;
+
+/** The tensors of the whole model. */
+function untypedTensors(shape: ModelShape, architecture: Architecture): UntypedTensor[] {
+  return [
+    ...untypedModelTensors(shape, architecture),
+    ...allLayers(shape).flatMap((layer) => untypedLayerTensors(shape, architecture, layer)),
+  ];
+}
+
+function untypedModelTensors(ofFile: ModelShape, { modelTensors }: Architecture): UntypedTensor[] {
+  return present(modelTensors, ofFile, 0).map(({ name, role, dims }) => ({
+    name,
+    role,
+    dims: dims(ofFile, 0),
+    layer: null,
+  }));
+}
+
+function untypedLayerTensors(
+  shape: ModelShape,
+  { layerTensors }: Architecture,
+  layer: number,
+): UntypedTensor[] {
+  return present(layerTensors, shape, layer).map(({ name, role, dims }) => ({
+    name: `blk.${layer}.${name}`,
+    role,
+    dims: dims(shape, layer),
+    layer,
+  }));
 }
 
 /** The layers of the full model, in order. */

@@ -71,6 +71,4 @@ export interface Architecture {
   readonly unprefixedMetadata?: Architecture['metadata'];
   /** Experts are published in this type whatever the mix of the file (gpt-oss). */
   readonly nativeExpertType?: GgmlTypeName;
-  /** llama.cpp calls the model a 70B one, for which its mixes have a rule of their own. */
-  readonly isSeventyB?: (shape: ModelShape) => boolean;
 }

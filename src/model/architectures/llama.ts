@@ -12,7 +12,7 @@ import {
   ROPE_FREQUENCIES,
   rotatedLength,
 } from './templates.ts';
-import { ofLayer, type ModelShape } from '../shape.ts';
+import { ofLayer } from '../shape.ts';
 
 const MODEL_TENSORS = [...EMBEDDING_AND_HEAD, ROPE_FREQUENCIES, ...LONG_ROPE_FACTORS];
 const LAYER_TENSORS = [
@@ -27,10 +27,6 @@ const llamaMetadata: Architecture['metadata'] = (shape) => [
   ['vocab_size', { type: 'u32', value: shape.vocabularySize }],
   ['rope.dimension_count', { type: 'u32', value: rotatedLength(shape, 0) }],
 ];
-
-/** 80 layers are 70B with grouped queries, 65B without: the switch in load_arch_hparams of llama.cpp. */
-const isSeventyB = (shape: ModelShape): boolean =>
-  shape.layers === 80 && ofLayer(shape.heads, 0) !== ofLayer(shape.kvHeads, 0);
 
 /**
  * Factors of Granite's scales. That they are there costs operations; their value costs nothing, so these are
@@ -48,7 +44,6 @@ export const LLAMA_ARCHITECTURES: readonly Architecture[] = [
     modelTensors: MODEL_TENSORS,
     layerTensors: LAYER_TENSORS,
     metadata: llamaMetadata,
-    isSeventyB,
   },
   ...['mistral3', 'minicpm', 'smollm3', 'internlm2', 'baichuan', 'ernie4_5'].map((id): Architecture => ({
     id,
@@ -97,6 +92,5 @@ export const LLAMA_ARCHITECTURES: readonly Architecture[] = [
       ...DENSE_FEED_FORWARD,
     ],
     metadata: llamaMetadata,
-    isSeventyB: (shape) => shape.layers === 80,
   },
 ];

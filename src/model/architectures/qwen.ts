@@ -47,8 +47,6 @@ export const QWEN_ARCHITECTURES: readonly Architecture[] = [
     modelTensors: EMBEDDING_AND_HEAD,
     layerTensors: QWEN2_TENSORS,
     metadata: () => [],
-    // Every qwen2 model of 80 layers is a 70B one to llama.cpp: the switch in load_arch_hparams.
-    isSeventyB: (shape) => shape.layers === 80,
   },
   {
     id: 'qwen2vl',

@@ -1,6 +1,7 @@
 import { GGML_TYPES, type GgmlTypeName } from '../ggml-types.ts';
 import { toBrainFloat, toHalf } from './half-float.ts';
 import type { RandomBits } from './random-bits.ts';
+import { fillRandomCodes, SCALED_CODES_TYPES } from './random-codes.ts';
 
 /**
  * Writes random blocks of one type over a buffer. The weights that they stand for have mean 0 and the wanted
@@ -54,16 +55,19 @@ function signedBlocks(typeName: 'Q4_0' | 'Q5_0', codeSquare: number): BlockFille
   };
 }
 
-/** Codes 0 to 31 with their middle taken away by the block's minimum. */
-function fillQ5WithMinimum(target: Uint8Array, deviation: number, random: RandomBits): void {
-  random.fill(target);
-  const view = viewOf(target);
-  const scale = deviation / Math.sqrt(uniformSquare(-15.5, 15.5) * SPREAD_SQUARE);
-  for (let at = 0; at < target.byteLength; at += GGML_TYPES.Q5_1.blockBytes) {
-    const own = scale * spreadFactor(random);
-    view.setUint16(at, toHalf(own), true);
-    view.setUint16(at + 2, toHalf(-15.5 * own), true);
-  }
+/** Codes from 0 on with their middle taken away by the block's minimum. */
+function blocksWithMinimum(typeName: 'Q4_1' | 'Q5_1', largestCode: number): BlockFiller {
+  const middle = largestCode / 2;
+  return (target, deviation, random) => {
+    random.fill(target);
+    const view = viewOf(target);
+    const scale = deviation / Math.sqrt(uniformSquare(-middle, middle) * SPREAD_SQUARE);
+    for (let at = 0; at < target.byteLength; at += GGML_TYPES[typeName].blockBytes) {
+      const own = scale * spreadFactor(random);
+      view.setUint16(at, toHalf(own), true);
+      view.setUint16(at + 2, toHalf(-middle * own), true);
+    }
+  };
 }
 
 /** Mean square of the sum of two numbers that are uniform over 0 to 127, minus 127: what fillQ8 writes. */
@@ -121,6 +125,29 @@ function packScalesAndMinimums(target: Uint8Array, at: number, random: RandomBit
   }
 }
 
+/** Sub-block scales of Q2_K, four bits: none vanishes. The minimum of a sub-block has the same four bits. */
+const Q2_SUB_SCALE = { low: 8, high: 15 } as const;
+const Q2_SUB_BLOCKS = 16;
+const Q2_SCALE_AT = 80;
+const Q2_MIDDLE_CODE = 1.5;
+
+function fillQ2K(target: Uint8Array, deviation: number, random: RandomBits): void {
+  random.fill(target);
+  const view = viewOf(target);
+  const scaleSquare = uniformSquare(Q2_SUB_SCALE.low, Q2_SUB_SCALE.high);
+  const scale =
+    deviation / Math.sqrt(uniformSquare(-Q2_MIDDLE_CODE, Q2_MIDDLE_CODE) * scaleSquare * SPREAD_SQUARE);
+  for (let at = 0; at < target.byteLength; at += GGML_TYPES.Q2_K.blockBytes) {
+    for (let index = 0; index < Q2_SUB_BLOCKS; index += 1) {
+      const size = Q2_SUB_SCALE.low + random.below(Q2_SUB_SCALE.high - Q2_SUB_SCALE.low + 1);
+      target[at + index] = size | (size << 4);
+    }
+    const own = scale * spreadFactor(random);
+    view.setUint16(at + Q2_SCALE_AT, toHalf(own), true);
+    view.setUint16(at + Q2_SCALE_AT + 2, toHalf(Q2_MIDDLE_CODE * own), true);
+  }
+}
+
 /** Sub-block scales of Q6_K, 8 bits with a sign; codes reach from -32 to 31, so that the signs are random. */
 const Q6_SUB_SCALE = { low: 64, high: 127 } as const;
 const Q6_SCALES_AT = 192;
@@ -156,18 +183,63 @@ function fillMxfp4(target: Uint8Array, deviation: number, random: RandomBits): v
   }
 }
 
+/** Sub-blocks of NVFP4, each with a scale of its own. */
+const NVFP4_SUB_BLOCKS = 4;
+
+/** `ggml_ue4m3_to_fp32` (ggml-impl.h, v0.5.0), times two since its FP4 values are stored doubled. */
+const UE4M3_VALUES = Array.from({ length: 127 }, (_, code) => {
+  const exponent = code >>> 3;
+  const mantissa = code & 7;
+  return exponent === 0 ? mantissa * 2 ** -9 : (1 + mantissa / 8) * 2 ** (exponent - 7);
+});
+
+/** Scales of eight bits: the two around the wanted one are mixed so that the mean square is right. */
+function fillNvfp4(target: Uint8Array, deviation: number, random: RandomBits): void {
+  random.fill(target);
+  const wanted = deviation / Math.sqrt(FP4_SQUARE);
+  const above = Math.max(
+    1,
+    UE4M3_VALUES.findIndex((value) => value > wanted),
+  );
+  const [low, high] = [UE4M3_VALUES[above - 1] ?? 0, UE4M3_VALUES[above] ?? 0];
+  const shareOfLarger = (wanted ** 2 - low ** 2) / (high ** 2 - low ** 2);
+  for (let at = 0; at < target.byteLength; at += GGML_TYPES.NVFP4.blockBytes) {
+    for (let sub = at; sub < at + NVFP4_SUB_BLOCKS; sub += 1) {
+      target[sub] = random.uniform() < shareOfLarger ? above : above - 1;
+    }
+  }
+}
+
+const RANDOM_CODE_FILLERS: Partial<Record<GgmlTypeName, BlockFiller>> = Object.fromEntries(
+  SCALED_CODES_TYPES.map((typeName): [GgmlTypeName, BlockFiller] => [
+    typeName,
+    (target, deviation, random) =>
+      fillRandomCodes(
+        typeName,
+        target,
+        deviation / Math.sqrt(SPREAD_SQUARE),
+        random,
+        (source) => spreadFactor(source) * randomSign(source),
+      ),
+  ]),
+);
+
 const FILLERS: Partial<Record<GgmlTypeName, BlockFiller>> = {
   F32: gaussians(4, (view, at, value) => view.setFloat32(at, value, true)),
   F16: gaussians(2, (view, at, value) => view.setUint16(at, toHalf(value), true)),
   BF16: gaussians(2, (view, at, value) => view.setUint16(at, toBrainFloat(value), true)),
   Q4_0: signedBlocks('Q4_0', uniformSquare(-8, 7)),
   Q5_0: signedBlocks('Q5_0', uniformSquare(-16, 15)),
-  Q5_1: fillQ5WithMinimum,
+  Q4_1: blocksWithMinimum('Q4_1', 15),
+  Q5_1: blocksWithMinimum('Q5_1', 31),
   Q8_0: fillQ8,
+  Q2_K: fillQ2K,
   Q4_K: fillWithScalesAndMinimums('Q4_K', 15),
   Q5_K: fillWithScalesAndMinimums('Q5_K', 31),
   Q6_K: fillQ6K,
   MXFP4: fillMxfp4,
+  NVFP4: fillNvfp4,
+  ...RANDOM_CODE_FILLERS,
 };
 
 /** The types of which random blocks can be made. */
