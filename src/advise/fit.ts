@@ -114,9 +114,9 @@ function judge(budget: MemoryBudget, breakdown: MemoryBreakdown): FitVerdict {
         breakdown.deviceBytes + GPU_MARGIN * budget.devices <= budget.gpuBytes,
       );
     case 'shared': {
-      const verdicts = budget.splits.map((split) => judgeSplit(split, breakdown).verdict);
-      if (verdicts.includes('fits')) return 'fits';
-      return verdicts.includes('starves') ? 'starves' : 'does-not-fit';
+      const verdicts = new Set(budget.splits.map((split) => judgeSplit(split, breakdown).verdict));
+      if (verdicts.has('fits')) return 'fits';
+      return verdicts.has('starves') ? 'starves' : 'does-not-fit';
     }
   }
 }

@@ -49,7 +49,7 @@ export function memoryOf(
   if (refusal !== null) return refusal;
   const backend = COMPUTE_BACKENDS[backendName];
   const hasGpu = !backend.isProcessor;
-  const weights = placeWeights(tensors, shape.layers, placement, hasGpu, backend.device.alignment);
+  const weights = placeWeights(shape, tensors, placement, hasGpu, backend.device.alignment);
   const caches = kvCaches(shape, context);
   const onGpu = (layer: number): boolean => hasGpu && isOnGpu(layer, shape.layers, placement);
   const cached = caches.flatMap(({ layers }) =>

@@ -75,12 +75,41 @@ export function computeBytes(
   const layers = representativeLayers(shape);
   let stream = embedded;
   layers.forEach((layer, index) => {
-    stream = buildLayer(scope, layer, stream, index === layers.length - 1 ? outputs : null);
+    const chooses = index === layers.length - 1 && LATE_ROWS[shape.architecture] === undefined;
+    stream = buildLayer(scope, layer, stream, chooses ? outputs : null);
   });
-  const normed = graph.inPlace([stream]);
-  graph.output(shape.vocabularySize * tokens * FLOAT, [normed]);
+  graph.output(shape.vocabularySize * tokens * FLOAT, [lastRows(scope, stream, outputs)]);
   const [device = 0, host = 0] = allocateGraph(graph.nodes, [backend.device, backend.host]);
   return { device: bytes(device), host: bytes(backend.isProcessor ? 0 : host) };
+}
+
+/**
+ * Architectures whose graph keeps all rows of the last layer for a draft of the following tokens, and chooses those
+ * with logits only then: before or after the last norm (`t_h_nextn` in src/models, release v0.5.0).
+ */
+const LATE_ROWS: Readonly<Record<string, 'before-norm' | 'after-norm'>> = {
+  gemma4: 'after-norm',
+  'gpt-oss': 'before-norm',
+  nemotron_h: 'after-norm',
+  nemotron_h_moe: 'after-norm',
+  qwen35: 'after-norm',
+  qwen35moe: 'after-norm',
+  qwen3next: 'after-norm',
+  step35: 'before-norm',
+};
+
+/** The normed rows that become logits. What is kept for a draft is an output, which is never freed. */
+function lastRows({ graph, shape }: LayerScope, stream: NodeId, outputs: NodeId): NodeId {
+  const width = shape.embeddingLength;
+  const late = LATE_ROWS[shape.architecture];
+  if (late === undefined) return graph.inPlace([stream]);
+  if (late === 'before-norm') {
+    graph.keep(stream);
+    return graph.inPlace([graph.row(width, [stream, outputs])]);
+  }
+  const normed = graph.inPlace([stream]);
+  graph.keep(normed);
+  return graph.row(width, [normed, outputs]);
 }
 
 function graphInputs(graph: ComputeGraph, shape: ModelShape, context: ResolvedContext): GraphInputs {
@@ -119,11 +148,15 @@ function layerKind(shape: ModelShape, layer: number): string {
   ].join(' ');
 }
 
+/** Architectures that norm what comes out of attention and network, not what goes in. */
+const NORMS_AFTER: ReadonlySet<string> = new Set(['exaone4', 'olmo2']);
+
 function buildLayer(scope: LayerScope, layer: number, input: NodeId, outputs: NodeId | null): NodeId {
   const { graph, shape } = scope;
   const width = shape.embeddingLength;
   const chosen = (id: NodeId): NodeId => (outputs === null ? id : graph.row(width, [id, outputs]));
-  const normed = graph.row(width, [input]);
+  const postNorm = NORMS_AFTER.has(shape.architecture);
+  const normed = postNorm ? input : graph.row(width, [input]);
   const recurrent = isRecurrentLayer(shape, layer);
   const attends = ofLayer(shape.kvHeads, layer) > 0;
   let mixed = recurrent ? recurrence(scope, layer, normed) : null;
@@ -134,7 +167,7 @@ function buildLayer(scope: LayerScope, layer: number, input: NodeId, outputs: No
   if (mixed === null) return graph.inPlace([chosen(feedForward(scope, layer, normed)), chosen(input)]);
   const residual = graph.inPlace([chosen(mixed), chosen(input)]);
   if (!hasFeedForward(shape, layer)) return residual;
-  const again = graph.row(width, [residual]);
+  const again = postNorm ? residual : graph.row(width, [residual]);
   return graph.inPlace([feedForward(scope, layer, again), residual]);
 }
 

@@ -87,6 +87,12 @@ export class ComputeGraph {
     this.tensor(0, sources);
   }
 
+  /** Makes a tensor one that is read after the graph has run, and so is never freed. */
+  keep(id: NodeId): void {
+    const node = this.nodes[id];
+    if (node !== undefined) this.nodes[id] = { ...node, kind: 'output' };
+  }
+
   output(bytes: number, sources: readonly NodeId[]): NodeId {
     return this.#add({
       arena: DEVICE_ARENA,

@@ -1,4 +1,5 @@
 import type { GgmlTypeName } from '../ggml-types.ts';
+import type { ModelShape } from '../shape.ts';
 import type { ModelTensor } from '../tensors.ts';
 import { bytes, type Bytes } from '../../units/index.ts';
 
@@ -23,6 +24,9 @@ export interface WeightBytes {
   /** In the system's memory, rearranged for the processor (`CPU_REPACK`): a copy that the file's cache cannot serve. */
   readonly repacked: Bytes;
 }
+
+/** `TENSOR_ALIGNMENT`, ggml/src/ggml-impl.h: bytes. */
+const HOST_ALIGNMENT = 32;
 
 /** `LLM_FFN_EXPS_REGEX`, common/common.h: weights and biases of experts. */
 const EXPERT_NAME = /^blk\.\d+\.ffn_(?:up|down|gate|gate_up)_(?:ch|)exps/;
@@ -55,14 +59,20 @@ function isRepacked(tensor: ModelTensor): boolean {
 }
 
 /**
+ * Architectures whose loader makes the head before the embedding table, so that a tied table is not recognised as the
+ * tensor that is there already, and is held twice (src/models/gemma3n.cpp, gemma4.cpp, release v0.5.0).
+ */
+const HOLDS_TIED_HEAD_TWICE: ReadonlySet<string> = new Set(['gemma3n', 'gemma4']);
+
+/**
  * Where the tensors of a model lie. The embedding table stays in the system's memory; where it is also the head, the
  * head is a second copy, on the device.
  * @param hasGpu - the device is not the processor.
  * @param alignment - of the device's buffers.
  */
 export function placeWeights(
+  { layers, architecture }: Pick<ModelShape, 'layers' | 'architecture'>,
   tensors: readonly ModelTensor[],
-  layers: number,
   placement: Placement,
   hasGpu: boolean,
   alignment: number,
@@ -70,16 +80,16 @@ export function placeWeights(
   let device = 0;
   let host = 0;
   let repacked = 0;
-  const padded = (size: number): number => Math.ceil(size / alignment) * alignment;
+  const padded = (size: number, to = HOST_ALIGNMENT): number => Math.ceil(size / to) * to;
   const place = (tensor: ModelTensor, onGpu: boolean): void => {
-    if (onGpu) device += padded(tensor.bytes);
-    else if (isRepacked(tensor)) repacked += tensor.bytes;
-    else host += tensor.bytes;
+    if (onGpu) device += padded(tensor.bytes, alignment);
+    else if (isRepacked(tensor)) repacked += padded(tensor.bytes);
+    else host += padded(tensor.bytes);
   };
   const tied = !tensors.some(({ role }) => role === 'output');
   for (const tensor of tensors) {
     if (tensor.role === 'token-embedding') {
-      host += tensor.bytes;
+      host += padded(tensor.bytes);
       if (tied) placeTiedHead(tensor);
       continue;
     }
@@ -93,7 +103,8 @@ export function placeWeights(
   /** A second tensor only where it lies in another kind of buffer (`TENSOR_DUPLICATED`, src/llama-model-loader.cpp). */
   function placeTiedHead(tensor: ModelTensor): void {
     const head: ModelTensor = { ...tensor, role: 'output' };
-    if (hasGpu && isOnGpu(layers, layers, placement)) device += padded(head.bytes);
-    else if (isRepacked(head)) repacked += head.bytes;
+    if (hasGpu && isOnGpu(layers, layers, placement)) device += padded(head.bytes, alignment);
+    else if (isRepacked(head)) repacked += padded(head.bytes);
+    else if (HOLDS_TIED_HEAD_TWICE.has(architecture)) host += padded(head.bytes);
   }
 }
