@@ -194,7 +194,8 @@ function latentAttention(read: HeaderReader): ShapeFields['latentAttention'] {
   if (keyHeadLength === undefined || valueHeadLength === undefined) return undefined;
   return {
     kvRank: read.required('attention.kv_lora_rank'),
-    queryRank: read.hasTensor('blk.0.attn_q.weight') ? undefined : read.positive('attention.q_lora_rank'),
+    queryRank:
+      read.layersWith('attn_q_a.weight').length > 0 ? read.positive('attention.q_lora_rank') : undefined,
     ropeHeadLength: read.required('rope.dimension_count'),
     keyHeadLength,
     valueHeadLength,
@@ -345,11 +346,13 @@ function biases(read: HeaderReader): ShapeFields['biases'] {
     router: ['ffn_gate_inp.bias'],
     experts: ['ffn_up_exps.bias'],
   } as const;
-  const found = Object.entries(named).flatMap(([kind, names]) =>
-    names.some((name) => read.layersWith(name).length > 0) ? [kind] : [],
+  const found = new Set(
+    Object.entries(named).flatMap(([kind, names]) =>
+      names.some((name) => read.layersWith(name).length > 0) ? [kind] : [],
+    ),
   );
   const kinds = (['attention-qkv', 'attention-output', 'feed-forward', 'router', 'experts'] as const).filter(
-    (kind) => found.includes(kind),
+    (kind) => found.has(kind),
   );
   return read.hasTensor('output.bias') ? [...kinds, 'output'] : kinds;
 }

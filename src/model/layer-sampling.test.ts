@@ -2,7 +2,6 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyShape } from '../../test/fixtures/tiny-shapes.ts';
 import { readModelRecords } from '../catalog/host/index.ts';
-import { SYNTHETIC_ARCHITECTURES } from './architectures/registry.ts';
 import {
   isSlidingWindowLayer,
   layerKinds,
@@ -12,9 +11,7 @@ import {
   type ModelShape,
 } from './index.ts';
 
-const SHAPES = readModelRecords()
-  .map(shapeOf)
-  .filter((shape) => SYNTHETIC_ARCHITECTURES.includes(shape.architecture));
+const SHAPES = readModelRecords().map(shapeOf);
 
 const positions = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);
 
