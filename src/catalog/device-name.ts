@@ -30,6 +30,8 @@ export interface DeviceHints {
   readonly memoryBytes?: Bytes;
   /** The processor cores or the GPU, where a name means both (`Ryzen AI Max+ 395`). */
   readonly kind?: 'cpu' | 'gpu';
+  /** How many units (GPU cores, multiprocessors) the driver counts: an Apple chip is sold with several numbers of them. */
+  readonly units?: number;
 }
 
 /** More than any machine holds; a larger number is a mistake. */
@@ -94,14 +96,22 @@ function hasGpu(device: CatalogDevice): boolean {
   return device.kind !== 'cpu';
 }
 
-/** How far the capacities of a device are from the memory that was seen; the more memory, the better, without a hint. */
-function misfit(device: CatalogDevice, { memoryBytes }: DeviceHints): number {
+/** The misfit of a device whose memory is not in its record: more than the capacity of any device. */
+const UNKNOWN_CAPACITY = 2 ** 50;
+/** Another number of units than was counted weighs more than any difference in memory. */
+const WRONG_UNITS = 2 ** 52;
+
+/** How far a device is from what was seen; the more memory, the better, where nothing was seen of it. */
+function misfit(device: CatalogDevice, hints: DeviceHints): number {
+  const { count } = device.units;
+  const wrongUnits = hints.units !== undefined && count !== null && count !== hints.units;
+  return memoryMisfit(device, hints) + (wrongUnits ? WRONG_UNITS : 0);
+}
+
+function memoryMisfit(device: CatalogDevice, { memoryBytes }: DeviceHints): number {
   const { capacityBytes } = device.memory;
   if (memoryBytes === undefined) return -Math.max(0, ...capacityBytes);
-  return Math.min(
-    ...capacityBytes.map((capacity) => Math.abs(capacity - memoryBytes)),
-    Number.MAX_SAFE_INTEGER,
-  );
+  return Math.min(...capacityBytes.map((capacity) => Math.abs(capacity - memoryBytes)), UNKNOWN_CAPACITY);
 }
 
 /** All the slugs that a device answers to: with and without the vendor in front. */
@@ -127,11 +137,15 @@ function slug(text: string): string {
  * `-alderlake`).
  */
 const DECORATIONS: readonly (readonly [RegExp, string])[] = [
+  [/^\d+th-gen-/, ''],
+  [/-radv(?:-[a-z0-9]+)*$/, ''],
+  [/-w-radeon(?:-[a-z0-9]+)*$/, ''],
   [/^(nvidia-)?geforce-/, '$1'],
   [/^(amd-)?radeon-rx-/, '$1rx-'],
   [/-laptop-gpu$/, '-laptop'],
   [/-(?:znver\d|bdver\d|alderlake|sapphirerapids|arrowlake(?:-s)?|skylake-avx512)$/, ''],
-  [/-with-radeon(?:-\w+)*-(?:graphics|gfx)$/, ''],
+  [/-with-radeon(?:-[a-z0-9]+)*-(?:graphics|gfx)$/, ''],
+  [/^(amd-)?(radeon-\d{3,4}[a-z]?)-graphics$/, '$1$2'],
   [/-(?:\d+|two|four|six|eight|twelve|sixteen)-core-processor$/, ''],
   [/-processor(?=-|$)/, ''],
   [/-cpu(?=-|$)/, ''],

@@ -74,6 +74,7 @@ describe('the command line', () => {
     { argv: ['bnech'], reason: 'Did you mean bench?' },
     { argv: ['--quik'], reason: 'Did you mean --quick?' },
     { argv: ['machine', 'surplus'], reason: 'too many arguments' },
+    { argv: ['machine', '--remember'], reason: '--remember keeps what --device names' },
     { argv: ['machine', '--color', 'pink'], reason: 'Allowed choices are auto, always, never' },
     { argv: ['bench'], reason: "missing required argument 'model'" },
     { argv: ['bench', 'x', '-p', '1-10*1'], reason: 'does not grow' },

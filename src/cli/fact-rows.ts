@@ -1,4 +1,4 @@
-import type { Fact, MachineFacts } from '../machine/index.ts';
+import type { CatalogueMatch, Fact, MachineFacts } from '../machine/index.ts';
 import { bytes, formatBytes, formatSignificant } from '../units/index.ts';
 
 /** A fact as a person reads it. */
@@ -13,6 +13,26 @@ export interface FactRow {
 /** Every fact of a machine, in the order of its document. */
 export function factRows(facts: MachineFacts): FactRow[] {
   return rowsOf('', facts);
+}
+
+/** The entries of the catalogue that describe the parts of a machine, with what speaks for and against each. */
+export function matchRows(matches: readonly CatalogueMatch[]): FactRow[] {
+  return matches.flatMap(({ part, seen, device, chosenBy, others, evidence }): FactRow[] => {
+    const name = `catalogue: ${part}`;
+    if (device === null) {
+      return [{ name, text: null, from: `no entry is called '${seen}'; --device names one` }];
+    }
+    const also = others.length === 0 ? '' : `; the name also fits ${others.map(({ id }) => id).join(', ')}`;
+    const from = chosenBy === 'override' ? 'as you named it' : `matched by the evidence below${also}`;
+    return [
+      { name, text: device.id, from },
+      ...evidence.map(({ text, source, agrees }) => ({
+        name: agrees ? `${name}: agrees` : `${name}: disagrees`,
+        text,
+        from: source,
+      })),
+    ];
+  });
 }
 
 function rowsOf(name: string, value: unknown): FactRow[] {

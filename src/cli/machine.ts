@@ -1,8 +1,17 @@
 import type { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import writeFileAtomic from 'write-file-atomic';
+import { CatalogNameError } from '../catalog/index.ts';
+import { readDeviceRecords } from '../catalog/host/index.ts';
 import { gatherMachine } from '../machine/host/index.ts';
-import { identify, parseMachineFile, type MachineFacts } from '../machine/index.ts';
+import {
+  identify,
+  matchCatalogue,
+  parseMachineFile,
+  type CatalogueMatch,
+  type MachineFacts,
+} from '../machine/index.ts';
+import { readConfig, writeConfig } from './config.ts';
 import {
   enginesDirectory,
   resultLogPath,
@@ -11,13 +20,15 @@ import {
   type Enter,
 } from './context.ts';
 import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
-import { factRows } from './fact-rows.ts';
+import { factRows, matchRows } from './fact-rows.ts';
 import { printDocument, printJson, printTable } from './output.ts';
 
 interface MachineFlags {
   readonly save?: string;
   readonly from?: string;
   readonly json?: boolean;
+  readonly device?: string;
+  readonly remember?: boolean;
   readonly paths?: boolean;
 }
 
@@ -29,6 +40,11 @@ export function configureMachine(command: Command, enter: Enter): void {
       'write what was read on this machine to a file, without serial numbers and names',
     )
     .option('--from <file>', 'show a saved machine instead of this one')
+    .option(
+      '--device <id>',
+      'the entry of the catalogue that describes this machine, instead of the one found',
+    )
+    .option('--remember', 'keep --device for all later runs')
     .option('--json', 'print the facts as one JSON document')
     .option('--paths', 'show the folders that ridgepoint uses')
     .action((flags: MachineFlags) => enter((context) => runMachine(flags, context)));
@@ -39,8 +55,12 @@ async function runMachine(flags: MachineFlags, context: CliContext): Promise<Exi
   if (flags.save !== undefined && flags.from !== undefined) {
     throw new UsageError('--save writes this machine and --from reads another one; give one of them.');
   }
+  if (flags.remember === true && flags.device === undefined) {
+    throw new UsageError('--remember keeps what --device names; give both.');
+  }
   if (flags.from !== undefined) {
-    show(await readMachine(flags.from), flags.json === true, context);
+    const facts = await readMachine(flags.from);
+    show(facts, match(facts, flags.device), flags.json === true, context);
     return 0;
   }
   const capture = await gatherMachine();
@@ -51,21 +71,49 @@ async function runMachine(flags: MachineFlags, context: CliContext): Promise<Exi
     context.stderr(`Saved this machine to ${flags.save}; ridgepoint machine --from ${flags.save} shows it.`);
     if (flags.json !== true) return 0;
   }
-  show(identify(capture), flags.json === true, context);
+  const facts = identify(capture);
+  const config = await readConfig(context.paths);
+  const matches = match(facts, flags.device ?? config.device);
+  if (flags.remember === true && flags.device !== undefined) {
+    const file = await writeConfig({ ...config, device: flags.device }, context.paths);
+    context.stderr(`Remembered in ${file} that this machine has ${flags.device}.`);
+  }
+  show(facts, matches, flags.json === true, context);
   return 0;
 }
 
-function show(facts: MachineFacts, json: boolean, context: CliContext): void {
+function match(facts: MachineFacts, override: string | undefined): CatalogueMatch[] {
+  try {
+    return matchCatalogue(facts, readDeviceRecords(), override);
+  } catch (error) {
+    if (error instanceof CatalogNameError) throw new CommandFailure(error.message, { cause: error });
+    throw error;
+  }
+}
+
+function show(
+  facts: MachineFacts,
+  matches: readonly CatalogueMatch[],
+  json: boolean,
+  context: CliContext,
+): void {
   if (json) {
-    printJson(context, facts);
+    printJson(context, { ...facts, catalogue: matches.map(matchDocument) });
     return;
   }
   const { dim, yellow } = context.colors;
   printTable(
     context,
     [{ title: 'fact' }, { title: 'value' }, { title: 'where it was read, or why it is unknown' }],
-    factRows(facts).map(({ name, text, from }) => [name, text ?? yellow('unknown'), dim(from)]),
+    [
+      ...factRows(facts).map(({ name, text, from }) => [name, text ?? yellow('unknown'), dim(from)]),
+      ...matchRows(matches).map(({ name, text, from }) => [name, text ?? yellow('unknown'), dim(from)]),
+    ],
   );
+}
+
+function matchDocument({ part, seen, device, chosenBy, others, evidence }: CatalogueMatch) {
+  return { part, seen, device: device?.id ?? null, chosenBy, others: others.map(({ id }) => id), evidence };
 }
 
 function showPaths(json: boolean, context: CliContext): ExitCode {

@@ -1,5 +1,7 @@
 /** The face of `machine`: what the other rooms may use, by name. */
 export type { Capture } from './capture.ts';
+export { matchCatalogue } from './catalogue-match.ts';
+export type { CatalogueMatch, MatchEvidence } from './catalogue-match.ts';
 export { valueOf } from './fact.ts';
 export type { Fact } from './fact.ts';
 export type { CpuFeature, EngineDevice, Gpu, MachineFacts, VulkanDevice } from './facts.ts';
