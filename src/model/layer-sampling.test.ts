@@ -21,6 +21,12 @@ function shapeNamed(id: string): ModelShape {
   return shape;
 }
 
+/** Layers that are in every sample, or in the place of another kind, because the engine asks for them. */
+function pinnedLayers({ sharedKvLayers, recurrent, architecture }: ModelShape): number {
+  if (sharedKvLayers > 0) return 2;
+  return recurrent?.kind === 'rwkv7' || architecture === 'glm-dsa' ? 1 : 0;
+}
+
 describe('layer kinds', () => {
   it('tell tensor types, windows and experts apart', () => {
     const dense = layerKinds(shapeNamed('llama-3.1-8b'), 'Q4_K_M');
@@ -66,7 +72,7 @@ describe('sampling layers', () => {
           ? layers.toSorted((a, b) => a - b).map(windowOf)
           : positions(count).map(windowOf);
         expect(layers.map(windowOf)).toEqual(wanted);
-        const pinned = shape.sharedKvLayers === 0 ? 0 : 2;
+        const pinned = pinnedLayers(shape);
         expect(sampleComposition(shape, 'Q4_K_M', layers).largestDeviation).toBeLessThanOrEqual(
           (1 + pinned) / count,
         );
@@ -86,6 +92,41 @@ describe('sampling layers', () => {
       expect(before.slice(-2)).toEqual([end - 2, end - 1]);
       expect([end - 2, end - 1].map((layer) => isSlidingWindowLayer(shape, layer))).toEqual([true, false]);
     }
+  });
+
+  it.each([
+    ['qwen3-next-80b-a3b', 8, { recurrent: 6, full: 2 }, { experts: 8 }],
+    ['qwen3.6-27b', 8, { recurrent: 6, full: 2 }, { dense: 8 }],
+    ['granite-4.0-h-tiny', 10, { recurrent: 9, full: 1 }, { experts: 10 }],
+    ['nemotron-3-nano-30b-a3b', 26, { recurrent: 12, none: 11, full: 3 }, { none: 15, experts: 11 }],
+    ['lfm2-8b-a1b', 12, { recurrent: 9, full: 3 }, { dense: 1, experts: 11 }],
+    ['kimi-linear-48b-a3b', 13, { recurrent: 10, full: 3 }, { dense: 1, experts: 12 }],
+    ['jamba-v0.1', 8, { recurrent: 7, full: 1 }, { dense: 4, experts: 4 }],
+    ['deepseek-v3', 20, { full: 20 }, { dense: 1, experts: 19 }],
+  ] as const)('of %s keeps the shares of its kinds of layers', (id, count, attention, feedForward) => {
+    const shape = shapeNamed(id);
+    const kinds = layerKinds(shape, 'Q8_0');
+    const chosen = sampleLayers(shape, 'Q8_0', count).map((layer) => kinds[layer]);
+    const tally = (names: readonly (string | undefined)[]): Record<string, number> => {
+      const counts: Record<string, number> = {};
+      for (const name of names) counts[name ?? ''] = (counts[name ?? ''] ?? 0) + 1;
+      return counts;
+    };
+    expect(tally(chosen.map((kind) => kind?.attention))).toEqual(attention);
+    expect(tally(chosen.map((kind) => kind?.feedForward))).toEqual(feedForward);
+  });
+
+  it('starts with a layer that has an indexer where later ones reuse its choice', () => {
+    const shape = shapeNamed('glm-5.2');
+    for (let count = 1; count <= shape.layers; count += 1) {
+      const layers = sampleLayers(shape, 'Q4_0', count);
+      expect(new Set(layers).size).toBe(count);
+      expect(shape.indexer?.onLayers[layers[0] ?? 0]).toBe(true);
+    }
+  });
+
+  it('starts with the first layer of RWKV, whose ranks are its own', () => {
+    expect(sampleLayers(shapeNamed('rwkv7-1.5b'), 'F16', 6)[0]).toBe(0);
   });
 
   it('of all layers is the model itself', () => {

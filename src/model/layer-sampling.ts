@@ -48,12 +48,14 @@ function sharesCache(shape: ModelShape, layer: number): boolean {
 }
 
 /** What the engine decides by the position of a layer in the file; equal for layers that may stand for each other. */
-function positionKind({ slidingWindow, experts }: ModelShape, position: number): string {
+function positionKind({ slidingWindow, experts, recurrent }: ModelShape, position: number): string {
   const period = slidingWindow?.period ?? null;
   const full = period === null || position % period === (slidingWindow?.fullFirst ? 0 : period - 1);
   const placement = experts?.placement ?? null;
   const mixture = placement === null || position % placement.every === placement.offset;
-  return `${full} ${mixture}`;
+  // RWKV's first layer has matrices of another rank than the others: load_arch_tensors of src/models/rwkv7.cpp.
+  const ranks = recurrent?.kind === 'rwkv7' && position === 0;
+  return `${full} ${mixture} ${ranks}`;
 }
 
 /**
@@ -80,7 +82,30 @@ export function sampleLayers(shape: ModelShape, mix: MixName, count: number): nu
     );
     for (const [index, place] of places.entries()) sample[place] = chosen[index] ?? 0;
   }
-  return withSharedCaches(shape, sample);
+  return withIndexerFirst(shape, withSharedCaches(shape, sample), kinds);
+}
+
+/**
+ * Layers without an indexer of their own reuse the choice of the one before them, so that the first of a file has one
+ * (the assertion in src/models/glm-dsa.cpp, release v0.5.0): the first that the sample has moves to the front; where
+ * it has none, one of the same kind of network takes the place of the first.
+ */
+function withIndexerFirst(
+  shape: ModelShape,
+  sample: readonly number[],
+  kinds: readonly LayerKind[],
+): number[] {
+  const owns = (layer: number): boolean => shape.indexer !== null && ofLayer(shape.indexer.onLayers, layer);
+  const [first = 0, ...others] = sample;
+  // Where the first layers of the model have none, none is reused (MiniMax M3, DeepSeek V4).
+  if (shape.indexer === null || !owns(0) || owns(first)) return [...sample];
+  const own = others.find(owns);
+  if (own !== undefined) return [own, ...sample.filter((layer) => layer !== own)];
+  const network = kinds[first]?.feedForward;
+  return [
+    allLayers(shape).find((layer) => owns(layer) && kinds[layer]?.feedForward === network) ?? 0,
+    ...others,
+  ];
 }
 
 /**
