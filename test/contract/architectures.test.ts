@@ -16,6 +16,7 @@ import {
   type ModelShape,
 } from '../../src/model/index.ts';
 import { fewestLayers, smallShape } from '../fixtures/small-shape.ts';
+import { TINY_HYBRID_ARCHITECTURES, tinyHybrid } from '../fixtures/tiny-hybrids.ts';
 import { buildLlamaBench } from '../setup/llama-bench.ts';
 
 const run = promisify(execFile);
@@ -23,6 +24,10 @@ const run = promisify(execFile);
 /** A type that every row of the small shapes fits, and whose arithmetic every build has. */
 const MIX = 'Q4_0';
 const LOG_BYTES = 64 * 2 ** 20;
+/** As many as the program generates. */
+const GENERATED_TOKENS = 16;
+/** Of the experts that uniform routing touches; a collapsed router touches a fifth of them, chance leaves 0.7. */
+const LEAST_UNIFORM = 0.6;
 
 interface SmallModel {
   readonly id: string;
@@ -31,12 +36,15 @@ interface SmallModel {
   readonly layers: readonly number[];
 }
 
-/** One small model for every set of tensors that the models of the catalogue have. */
-function smallModels(): SmallModel[] {
+const isHybrid = (architecture: string): boolean =>
+  TINY_HYBRID_ARCHITECTURES.some((hybrid) => hybrid === architecture);
+
+/** One small model for every set of tensors that the models of the catalogue with plain attention have. */
+function plainModels(): SmallModel[] {
   const found = new Map<string, SmallModel>();
   for (const record of readModelRecords()) {
     const { id, architecture } = record;
-    if (!isSyntheticArchitecture(architecture)) continue;
+    if (!isSyntheticArchitecture(architecture) || isHybrid(architecture)) continue;
     const shape = smallShape(record);
     const layers = fewestLayers(shape);
     const names = tensorsOf(shape, MIX, layers).map(({ name }) => name.replace(/^blk\.\d+\./, ''));
@@ -46,8 +54,16 @@ function smallModels(): SmallModel[] {
   return [...found.values()];
 }
 
-const MODELS = smallModels();
-const fileOf = (folder: string, { id }: SmallModel): string => path.join(folder, `${id}.gguf`);
+const MODELS: readonly SmallModel[] = [
+  ...plainModels(),
+  ...TINY_HYBRID_ARCHITECTURES.map(tinyHybrid).map((shape) => ({
+    id: shape.id,
+    architecture: shape.architecture,
+    shape,
+    layers: shape.feedForwardLength.map((_, layer) => layer),
+  })),
+];
+const fileOf = (folder: string, { id }: Pick<SmallModel, 'id'>): string => path.join(folder, `${id}.gguf`);
 
 let folder = '';
 
@@ -102,9 +118,17 @@ describe.skipIf(cpu === null)('the synthetic model of an architecture in the eng
         prompt: { logitsFinite: true },
         generation: { logitsFinite: true },
       });
-      expect(answer.generation.distinctExperts).toHaveLength(
-        model.layers.filter((layer) => model.shape.experts?.onLayers[layer] === true).length,
-      );
+    },
+  );
+
+  it.each(MODELS.filter(({ shape }) => shape.experts !== null))(
+    '$architecture ($id) routes tokens as uniformly as a trained router',
+    ({ shape, layers, ...model }) => {
+      const routed = answers.get(fileOf(folder, model))?.generation.distinctExperts ?? [];
+      const { count = 0, used = 0, onLayers = [] } = shape.experts ?? {};
+      expect(routed).toHaveLength(layers.filter((layer) => onLayers[layer] === true).length);
+      const uniform = count * (1 - (1 - used / count) ** GENERATED_TOKENS);
+      expect(Math.min(...routed) / uniform).toBeGreaterThan(LEAST_UNIFORM);
     },
   );
 });

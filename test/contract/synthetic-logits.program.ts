@@ -6,7 +6,8 @@ import { openLibrary } from '../../src/engine/host/bindings.ts';
 import { Session } from '../../src/engine/host/session.ts';
 
 const PROMPT_TOKENS = 16;
-const GENERATED_TOKENS = 4;
+/** In generation every layer routes every token. */
+const GENERATED_TOKENS = 16;
 
 const [directory = '', ...files] = process.argv.slice(2);
 const library = openLibrary(directory);

@@ -29,6 +29,8 @@ export type TensorRole =
   | 'feed-forward-up'
   | 'feed-forward-down'
   | 'expert-router'
+  /** Added to the router's scores before experts are chosen, to use them all. */
+  | 'expert-score-correction'
   | 'expert-gate'
   | 'expert-up'
   | 'expert-down'

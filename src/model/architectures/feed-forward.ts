@@ -89,7 +89,7 @@ export const FUSED_EXPERTS: readonly TensorTemplate[] = only(isExpertLayer, [
 /** What is added to the scores before experts are chosen. */
 export const SCORE_CORRECTION: TensorTemplate = {
   name: 'exp_probs_b.bias',
-  role: 'bias',
+  role: 'expert-score-correction',
   dims: (s) => [expertsOf(s).count],
   when: (s, il) => isExpertLayer(s, il) && expertsOf(s).scoreCorrection,
 };

@@ -98,10 +98,15 @@ const SINGLE_PRECISION_PARTS: readonly string[] = [
 /** conversion/minimax.py: the whole indexer. */
 const MINIMAX_INDEXER = 'indexer.';
 
+/** Lengths of one at the end are no dimensions: `ggml_n_dims`, ggml/src/ggml.c. */
+function isVector(dims: Dimensions): boolean {
+  return dims.slice(1).every((length) => length === 1);
+}
+
 /** Whether the converter keeps the tensor in F32 whatever the type of the file. */
 export function isSinglePrecision(name: string, dims: Dimensions, architecture: string): boolean {
   return (
-    dims.length <= 1 ||
+    isVector(dims) ||
     !name.endsWith('.weight') ||
     KEPT_NAMES.has(name) ||
     SINGLE_PRECISION_PARTS.some((part) => name.includes(part)) ||

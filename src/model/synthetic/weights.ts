@@ -47,6 +47,8 @@ const RECIPES: Record<TensorRole, Recipe> = {
   'feed-forward-up': projection,
   'feed-forward-down': residualProjection,
   'expert-router': projection,
+  // A random router uses all experts alike; against softmax scores of 1/count even small corrections would decide.
+  'expert-score-correction': (tensor) => constant(tensor, 0),
   'expert-gate': projection,
   'expert-up': projection,
   'expert-down': residualProjection,
