@@ -147,10 +147,25 @@ describe('looking up a device', () => {
     ['cpu-amd-ryzen-9-7950x', 'amd-ryzen-7950x', 1],
     ['NVIDIA GeForce RTX 4060 Laptop GPU', 'nvidia-rtx-4060-laptop', 1],
     ['AMD Radeon RX 7900 XTX', 'amd-rx-7900-xtx', 1],
+    ['AMD Radeon 780M Graphics (RADV PHOENIX)', 'amd-radeon-780m', 1],
+    ['Intel(R) Arc(TM) B580 Graphics', 'intel-arc-b580', 1],
+    ['NVIDIA A100 80GB PCIe', 'nvidia-a100-pcie-80gb', 1],
+    ['NVIDIA H100 80GB HBM3', 'nvidia-h100-sxm-80gb', 1],
+    ['13th Gen Intel(R) Core(TM) i9-13900K', 'intel-core-i9-13900k', 1],
+    ['Intel(R) Xeon(R) CPU E5-2667 v4 @ 3.20GHz', 'intel-xeon-e5-2667-v4', 1],
+    ['AMD Ryzen Threadripper PRO 7995WX 96-Cores', 'amd-threadripper-7995wx', 1],
+    ['AMD Ryzen 7 4800H with Radeon Graphics', 'amd-ryzen-4800h', 1],
     ['cpu-intel-core-i9-14900k-alderlake', 'intel-core-i9-14900k', 1],
   ])('%s is %s', (text, id, count) => {
     expect(findDevice(text, devices)).toMatchObject({ device: { id }, count });
   });
+
+  it.each(['AMD Radeon Graphics', 'Intel(R) Arc(TM) Graphics', 'AMD EPYC', 'nvidia-rtx-3090-x0', 'x2', ''])(
+    'finds nothing behind a name that says too little: %s',
+    (text) => {
+      expect(findDevice(text, devices)).toBeNull();
+    },
+  );
 
   it('names the variants where a name means several', () => {
     const found = resolveDevice('RTX 4060 Ti', devices);

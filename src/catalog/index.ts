@@ -1,6 +1,5 @@
 /** The face of `catalog`: the records of models, devices and machines, their look-up by name, and what follows. */
 export type { ArchitectureRecord, Citation, DataType, RateCondition } from './architecture-record.ts';
-export { DATA_TYPES } from './architecture-record.ts';
 export { bandwidthOf, bandwidthsOf } from './bandwidth.ts';
 export type { DerivedBandwidth, StatedBandwidth } from './bandwidth.ts';
 export { CatalogNameError, findDevice, findMachine, resolveDevice, resolveMachine } from './device-name.ts';

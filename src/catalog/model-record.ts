@@ -156,7 +156,7 @@ export const sourcesFileSchema = z.strictObject({
         /** Absent where a work has no public address. */
         url: z.url().optional(),
         /** What was taken: `facts only`, or the licence of the work besides. */
-        licence: z.string().min(1).default('facts only'),
+        licence: z.string().min(1),
       }),
     )
     .min(1),

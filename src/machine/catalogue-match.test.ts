@@ -24,7 +24,7 @@ describe('matching a machine to the catalogue', () => {
     ['strix-halo-linux', ['gpu amd-ryzen-ai-max-395', 'cpu amd-ryzen-ai-max-395-cpu']],
     ['m4-max-macos', ['gpu apple-m4-max-40c', 'cpu unknown']],
     ['dgx-spark-linux', ['gpu nvidia-dgx-spark-gb10', 'cpu unknown']],
-    ['rtx4060-windows', ['gpu nvidia-rtx-4060', 'gpu unknown', 'cpu unknown']],
+    ['rtx4060-windows', ['gpu nvidia-rtx-4060', 'gpu unknown', 'cpu amd-ryzen-7600']],
     ['epyc-vm-linux', ['cpu unknown']],
   ])('finds the parts of %s, and leaves open what a name does not say', (name, expected) => {
     expect(brief(matchCatalogue(captured(name), devices))).toEqual(expected);
