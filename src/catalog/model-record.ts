@@ -139,6 +139,11 @@ function perLayerFits(value: number | readonly number[], layers: number): boolea
   return typeof value === 'number' || value.length === layers;
 }
 
+/** Checks a record that was put together. @throws ZodError naming the fields that are wrong. */
+export function parseModelRecord(record: unknown): ModelRecord {
+  return modelRecordSchema.parse(record);
+}
+
 /** A file of `data/models`: the records of one family. */
 export const modelFileSchema = z.strictObject({
   schemaVersion: z.literal(1),

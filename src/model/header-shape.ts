@@ -98,7 +98,9 @@ function ropeScaling(read: HeaderReader): Scaling | undefined {
 }
 
 /** The periods that the loaders pass to `load_swa_pattern` where the header has no pattern. */
-const WINDOW_PERIODS: Readonly<Record<string, { readonly period: number; readonly fullFirst?: true }>> = {
+export const WINDOW_PERIODS: Readonly<
+  Record<string, { readonly period: number; readonly fullFirst?: true }>
+> = {
   afmoe: { period: 4 },
   cohere2: { period: 4 },
   cohere2moe: { period: 4, fullFirst: true },

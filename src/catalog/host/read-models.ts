@@ -1,5 +1,6 @@
-import { modelKey, namesOfRecord } from '../model-label.ts';
+import { fileURLToPath } from 'node:url';
 import { modelFileSchema, sourcesFileSchema, type ModelRecord, type SourceRecord } from '../model-record.ts';
+import { keysOfRecord } from '../own-models.ts';
 import { CatalogDataError, DATA_FOLDER, readDataFile, readDataFolder } from './data-files.ts';
 
 /**
@@ -13,7 +14,7 @@ export function readModelRecords(
   only?: ReadonlySet<string>,
 ): ModelRecord[] {
   const records = readDataFolder(folder, modelFileSchema, only).flatMap((file) => file.models);
-  refuseSharedNames(records);
+  refuseSharedNames(records, folder);
   return records;
 }
 
@@ -22,15 +23,14 @@ export function readSources(): SourceRecord[] {
   return readDataFile(new URL('sources.json', DATA_FOLDER), sourcesFileSchema).sources;
 }
 
-function refuseSharedNames(records: readonly ModelRecord[]): void {
+function refuseSharedNames(records: readonly ModelRecord[], folder: URL): void {
   const owners = new Map<string, string>();
   for (const record of records) {
-    for (const name of namesOfRecord(record)) {
-      const key = modelKey(name.split('/').at(-1) ?? name);
+    for (const key of keysOfRecord(record)) {
       const owner = owners.get(key);
       if (owner !== undefined && owner !== record.id) {
         throw new CatalogDataError(
-          `'${name}' names both ${owner} and ${record.id} in data/models; keep one.`,
+          `'${key}' names both ${owner} and ${record.id} in ${fileURLToPath(folder)}; keep one.`,
         );
       }
       owners.set(key, record.id);

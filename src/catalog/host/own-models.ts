@@ -1,0 +1,31 @@
+import { existsSync } from 'node:fs';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseModelRecord, type ModelRecord } from '../model-record.ts';
+import { readModelRecords } from './read-models.ts';
+
+/**
+ * The models that a user added: the files of a folder like `data/models`.
+ * @throws CatalogDataError naming the file and the field that is wrong.
+ */
+export function readOwnModels(folder: string): readonly ModelRecord[] {
+  return existsSync(folder) ? readModelRecords(pathToFileURL(`${folder}${path.sep}`)) : [];
+}
+
+/**
+ * Writes a model into a file of its own, which replaces the one of the same id.
+ * @returns the path of the file.
+ * @throws CatalogDataError naming the field that is wrong.
+ */
+export async function writeOwnModel(folder: string, record: ModelRecord): Promise<string> {
+  const model = parseModelRecord(record);
+  await mkdir(folder, { recursive: true });
+  const target = path.join(folder, `${model.id}.json`);
+  const document = `${JSON.stringify({ schemaVersion: 1, models: [model] }, null, 2)}\n`;
+  // Written beside it first: a command that reads the folder meanwhile finds the old file or the new one.
+  const unfinished = `${target}.${process.pid}.part`;
+  await writeFile(unfinished, document);
+  await rename(unfinished, target);
+  return target;
+}
