@@ -7,9 +7,16 @@ export type GgufErrorCode =
   | 'unsupported-type'
   | 'truncated'
   | 'malformed'
-  | 'limit-exceeded';
+  | 'limit-exceeded'
+  | 'incomplete-set'
+  | 'bad-address'
+  | 'unreachable'
+  | 'refused'
+  | 'not-found'
+  | 'no-ranges'
+  | 'no-such-quantisation';
 
-/** A GGUF file that cannot be used. The message is one sentence for the user and names the file. */
+/** A GGUF file, local or remote, that cannot be used. The message is one sentence for the user and names the file. */
 export class GgufError extends Error {
   override readonly name = 'GgufError';
   readonly code: GgufErrorCode;

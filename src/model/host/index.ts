@@ -6,3 +6,8 @@ export type { CacheLease, CachedFile, EnsureOptions, SyntheticCache } from './sy
 export { shapeHashOf, writeSynthetic } from './write-synthetic.ts';
 export type { WriteProgress, WriteSyntheticOptions, WrittenFile } from './write-synthetic.ts';
 export { writeSparse } from './write-sparse.ts';
+export { findHubFile, hubNameOf } from './hugging-face.ts';
+export type { HubFile, HubName } from './hugging-face.ts';
+export { readRemoteHeader } from './read-remote.ts';
+export { webAccessOf } from './web.ts';
+export type { WebAccess } from './web.ts';
