@@ -48,14 +48,17 @@ function sharesCache(shape: ModelShape, layer: number): boolean {
 }
 
 /** What the engine decides by the position of a layer in the file; equal for layers that may stand for each other. */
-function positionKind({ slidingWindow, experts, recurrent }: ModelShape, position: number): string {
+function positionKind(shape: ModelShape, position: number): string {
+  const { slidingWindow, experts, recurrent } = shape;
   const period = slidingWindow?.period ?? null;
   const full = period === null || position % period === (slidingWindow?.fullFirst ? 0 : period - 1);
   const placement = experts?.placement ?? null;
   const mixture = placement === null || position % placement.every === placement.offset;
   // RWKV's first layer has matrices of another rank than the others: load_arch_tensors of src/models/rwkv7.cpp.
   const ranks = recurrent?.kind === 'rwkv7' && position === 0;
-  return `${full} ${mixture} ${ranks}`;
+  // Gemma 3n's engine knows the first layer that shares by itself: load_arch_hparams of src/models/gemma3n.cpp.
+  const shares = period !== null && sharesCache(shape, position);
+  return `${full} ${mixture} ${ranks} ${shares}`;
 }
 
 /**
@@ -111,7 +114,8 @@ function withIndexerFirst(
 /**
  * Layers without a cache of their own read those of the last windowed and the last full layer before them, which the
  * engine expects in the last two places before them (`layer_reuse_cb`, src/llama-model.cpp, release v0.5.0): these
- * two are in every sample. Where the engine knows the number of caches by itself (Gemma 3n), positions decide.
+ * two are in every sample that shares. Where the engine knows the number of caches by itself (Gemma 3n), positions
+ * decide, and the sample has sharing layers only if it is as long.
  */
 function withSharedCaches(shape: ModelShape, sample: readonly number[]): number[] {
   const sharing = sample.filter((layer) => sharesCache(shape, layer));
