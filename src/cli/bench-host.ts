@@ -41,7 +41,7 @@ export async function readMachine({ description }: ChosenEngine): Promise<Machin
 }
 
 /** What the protocol needs of this computer. */
-const observer: Observer = {
+export const observer: Observer = {
   now: () => seconds(performance.now() / 1000),
   watch: (pid) => startTelemetry({ pid }),
 };

@@ -24,6 +24,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./bench-command.ts')).configureBench,
   },
   {
+    name: 'probe',
+    summary: 'measure the ceilings: memory bandwidth, matrix products, transfers; draw the roofline',
+    example: 'ridgepoint probe gemm --types F16,Q4_K',
+    load: async () => (await import('./probe-command.ts')).configureProbe,
+  },
+  {
     name: 'synth',
     summary: 'write a model with random weights as a GGUF file',
     example: 'ridgepoint synth llama-2-7b:Q4_0 -o llama-2-7b.gguf',

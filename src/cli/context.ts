@@ -39,6 +39,8 @@ export type Enter = (run: (context: CliContext) => Promise<ExitCode>) => Promise
 
 /** The append-only log of every measurement. */
 export const resultLogPath = (paths: CliPaths): string => path.join(paths.data, 'results.jsonl');
+/** The append-only log of every probe. */
+export const probeLogPath = (paths: CliPaths): string => path.join(paths.data, 'probes.jsonl');
 /** The cache of synthetic models. */
 export const syntheticDirectory = (paths: CliPaths): string => path.join(paths.cache, 'synthetic');
 /** Where `engines add` installs packages, under `node_modules`. */

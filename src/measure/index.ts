@@ -24,3 +24,34 @@ export type {
 } from './sweep.ts';
 export { sweepPoints } from './sweep-points.ts';
 export type { SweepGrid } from './sweep-points.ts';
+export {
+  bandwidthCurves,
+  bandwidthLevels,
+  planBandwidth,
+  probeBandwidth,
+  streamRate,
+} from './probe/bandwidth.ts';
+export type {
+  BandwidthCurve,
+  BandwidthLevel,
+  BandwidthPlan,
+  CacheLevel,
+  ProbedRate,
+} from './probe/bandwidth.ts';
+export { defaultSpace, FIRST_SHAPE, GEMM_TYPES, gemmRate, probeGemm, spaceFor } from './probe/gemm.ts';
+export type { GemmPlan, TimeProduct } from './probe/gemm.ts';
+export { gemmResults } from './probe/gemm-result.ts';
+export type { GemmResult } from './probe/gemm-result.ts';
+export { subjectLabel, take } from './probe/host.ts';
+export type { ProbeHost } from './probe/host.ts';
+export { PROBE_PARTS, PROBE_SCHEMA_VERSION, probeProgress, probeRecordSchema } from './probe/record.ts';
+export type { ProbePart, ProbeReading, ProbeRecord } from './probe/record.ts';
+export { attainable, roofline } from './probe/roofline.ts';
+export type { MeasuredSpeed, Roofline } from './probe/roofline.ts';
+export { budgetFor } from './probe/search.ts';
+export { axisValues, MAX_AXIS_VALUES, shapeLabel, spaceSize } from './probe/shape-space.ts';
+export type { AxisRange, Shape, ShapeSpace } from './probe/shape-space.ts';
+export { planTransfer, probeTransfer, transferCurves } from './probe/transfer.ts';
+export type { TransferCurve } from './probe/transfer.ts';
+export { measuredSpeeds } from './probe/speeds.ts';
+export type { ModelWork } from './probe/speeds.ts';

@@ -8,13 +8,7 @@ import {
   formatSignificant,
 } from '../units/index.ts';
 import type { CheckedModel, CheckReport, Finding } from './check-report.ts';
-
-/** One heading with its lines; both the terminal and Markdown print these. */
-export interface ReportSection {
-  readonly title: string;
-  readonly rows: readonly (readonly [label: string, text: string])[];
-  readonly notes: readonly string[];
-}
+import { renderSections, type ReportSection } from './sections.ts';
 
 /** The check as sections of labelled lines: everything that is said, without how it is laid out. */
 export function checkSections(report: CheckReport): ReportSection[] {
@@ -32,20 +26,8 @@ export function checkSections(report: CheckReport): ReportSection[] {
 }
 
 /** The check for a terminal. */
-export function renderCheckText(
-  report: CheckReport,
-  strong: (text: string) => string = (text) => text,
-): string {
-  const lines = checkSections(report).flatMap(({ title, rows, notes }) => {
-    const width = Math.max(0, ...rows.map(([label]) => label.length));
-    return [
-      strong(title),
-      ...rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`),
-      ...notes.map((note) => `  ${note}`),
-      '',
-    ];
-  });
-  return `${lines.join('\n').trimEnd()}\n`;
+export function renderCheckText(report: CheckReport, strong?: (text: string) => string): string {
+  return renderSections(checkSections(report), strong);
 }
 
 /** The check as GitHub-flavoured Markdown. */

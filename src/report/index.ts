@@ -14,3 +14,7 @@ export { explainDeviceText } from './device-text.ts';
 export type { TextSection } from './device-text.ts';
 export { answerPower, powerAnswerLines } from './power-answer.ts';
 export type { KnownErrors, PowerAnswer } from './power-answer.ts';
+export { buildProbeReport } from './probe-report.ts';
+export type { ProbeReport } from './probe-report.ts';
+export { renderProbeText } from './probe-text.ts';
+export { rooflineSvg } from './roofline-svg.ts';

@@ -81,7 +81,7 @@ export async function probeBandwidth(
       bytesPerStep: bytes(0),
       emptyStepNanoseconds: NO_TIME,
     } as const;
-    const reading = await take(host, threads, planned, async () => {
+    const reading = await take(host, threads, planned, plan.milliseconds, async () => {
       const { milliseconds } = plan;
       const { samplesNanoseconds, ...known } = await host.probe.stream({
         device: host.device,

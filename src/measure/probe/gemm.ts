@@ -79,7 +79,7 @@ export async function probeGemm(
   ): Promise<FlopPerSecond | null> => {
     const { by, type, environment } = plan;
     const subject = { kind: 'matmul', by, type, ...shape, purpose, environment: { ...environment } } as const;
-    const reading = await take(host, plan.threads, subject, async () => ({
+    const reading = await take(host, plan.threads, subject, milliseconds, async () => ({
       subject,
       samplesNanoseconds: [...(await time(shape, milliseconds))],
     }));

@@ -26,10 +26,15 @@ export function subjectLabel(device: string, threads: number, subject: ProbeSubj
       return [where, subject.operation, subject.workingSetBytes].join(' ');
     case 'transfer':
       return [where, subject.direction, subject.memory, subject.sizeBytes].join(' ');
+    case 'part':
+      return `${where} ${subject.part}`;
     case 'end':
       return 'end';
   }
 }
+
+/** Shorter runs are over before a sensor has answered twice; the machine is watched over the whole part anyway. */
+const WATCHED_MILLISECONDS = 1000;
 
 /** What one timing gave: its samples, and what became known of the subject with them. */
 interface Timing {
@@ -38,19 +43,21 @@ interface Timing {
 }
 
 /**
- * Times one subject with the machine watched, and keeps the reading; or takes it from the interrupted run. A failure
- * of the engine is a reading as well.
+ * Times one subject and keeps the reading, or takes it from the interrupted run. A failure of the engine is a reading
+ * as well.
+ * @param milliseconds - how long it will go on; the process is watched during long ones.
  */
 export async function take(
   host: ProbeHost,
   threads: number,
   planned: ProbeSubject,
+  milliseconds: number,
   time: () => Promise<Timing>,
 ): Promise<ProbeReading> {
   const recalled = host.recall(subjectLabel(host.device, threads, planned));
   if (recalled !== null) return recalled;
   const { processId } = host.probe;
-  const window = processId === null ? null : host.watch(processId);
+  const window = processId === null || milliseconds < WATCHED_MILLISECONDS ? null : host.watch(processId);
   let reading: ProbeReading = {
     device: host.device,
     threads,

@@ -7,6 +7,9 @@ import { measurementRecordSchema } from '../record.ts';
 /** Fields are added, never changed, within a major version. */
 export const PROBE_SCHEMA_VERSION = 1;
 
+export const PROBE_PARTS = ['bandwidth', 'gemm', 'transfer'] as const;
+export type ProbePart = (typeof PROBE_PARTS)[number];
+
 const count = z.number().int().nonnegative();
 const bytesSchema = z.number().nonnegative().transform(bytes);
 const nanosecondsSchema = z.number().nonnegative().transform(nanoseconds);
@@ -43,6 +46,8 @@ const subjectSchema = z.discriminatedUnion('kind', [
     /** false: the device has no memory of this kind on the host, and nothing was timed. */
     offered: z.boolean(),
   }),
+  /** One whole part of a probe: how the machine fared meanwhile. */
+  z.object({ kind: z.literal('part'), part: z.enum(PROBE_PARTS) }),
   /** The last line of a run that was not interrupted. */
   z.object({ kind: z.literal('end') }),
 ]);

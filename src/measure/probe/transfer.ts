@@ -48,7 +48,7 @@ export async function probeTransfer(
     for (const direction of TRANSFER_DIRECTIONS) {
       for (const sizeBytes of plan.sizes) {
         const planned = { kind: 'transfer', direction, memory, sizeBytes, offered: true } as const;
-        const reading = await take(host, 1, planned, async () => {
+        const reading = await take(host, 1, planned, plan.milliseconds, async () => {
           const { milliseconds } = plan;
           const samples = await host.probe.transfer({
             device: host.device,

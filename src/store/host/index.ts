@@ -1,5 +1,11 @@
 /** The face of `store/host`: the log of results on the disk. */
 export { openRuns } from './open-runs.ts';
 export type { OpenRuns } from './open-runs.ts';
-export { openResultLog } from './result-log.ts';
-export type { DamagedLine, ResultLog, ResultLogContents, ResultLogErrorCode } from './result-log.ts';
+export { openProbeLog, openResultLog } from './result-log.ts';
+export type {
+  DamagedLine,
+  ProbeLog,
+  ResultLog,
+  ResultLogContents,
+  ResultLogErrorCode,
+} from './result-log.ts';

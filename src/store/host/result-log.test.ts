@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { exampleRecord, failedWith } from '../../../test/fixtures/measurement-record.ts';
-import { encodeResultLine } from '../result-line.ts';
+import { encodeLine } from '../result-line.ts';
 import { openResultLog } from './result-log.ts';
 
 let folder: string;
@@ -40,7 +40,7 @@ describe('the result log', () => {
 
   // Some thousand readings of the file, one for each of its bytes.
   test('loses only the torn line, whatever byte it was torn at', { timeout: 60_000 }, async () => {
-    const lines = [first, second, third].map((record) => Buffer.from(encodeResultLine(record)));
+    const lines = [first, second, third].map((record) => Buffer.from(encodeLine(record)));
     const whole = Buffer.concat(lines);
     const file = path.join(folder, 'torn.jsonl');
     const log = openResultLog(file);
@@ -58,10 +58,10 @@ describe('the result log', () => {
   });
 
   test('keeps every record that is appended after a tear', async () => {
-    const line = encodeResultLine(second);
+    const line = encodeLine(second);
     for (const length of [1, 2, Math.floor(line.length / 2), line.length - 2, line.length - 1]) {
       const file = path.join(folder, `after-${length}.jsonl`);
-      await writeFile(file, encodeResultLine(first));
+      await writeFile(file, encodeLine(first));
       await appendFile(file, Buffer.from(line).subarray(0, length));
       const log = openResultLog(file);
       await log.append(third);
@@ -74,7 +74,7 @@ describe('the result log', () => {
   test('reports foreign and newer lines by number, and leaves the file as it is', async () => {
     const file = path.join(folder, 'foreign.jsonl');
     const newer = JSON.stringify({ ...first, schemaVersion: 2 });
-    await writeFile(file, `# a comment\n${encodeResultLine(first)}{"schemaVersion":1}\n\n${newer}\n`);
+    await writeFile(file, `# a comment\n${encodeLine(first)}{"schemaVersion":1}\n\n${newer}\n`);
     await appendFile(file, Buffer.from([0xff, 0xfe, 0x0a]));
     const before = await readFile(file);
     const { records, damaged } = await openResultLog(file).readAll();
@@ -97,7 +97,7 @@ describe('the result log', () => {
 
   test('reports a line without end and goes on behind it', async () => {
     const file = path.join(folder, 'long.jsonl');
-    await writeFile(file, `${'x'.repeat(17 * 2 ** 20)}\n${encodeResultLine(first)}`);
+    await writeFile(file, `${'x'.repeat(17 * 2 ** 20)}\n${encodeLine(first)}`);
     const { records, damaged } = await openResultLog(file).readAll();
     expect(records).toEqual([first]);
     expect(damaged).toEqual([{ line: 1, reason: expect.stringMatching(/longer than the 16 MiB/) }]);

@@ -2,8 +2,15 @@ import { constants } from 'node:fs';
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { TextDecoder } from 'node:util';
-import type { MeasurementRecord } from '../../measure/index.ts';
-import { encodeResultLine, parseResultLine } from '../result-line.ts';
+import {
+  measurementRecordSchema,
+  probeRecordSchema,
+  PROBE_SCHEMA_VERSION,
+  RECORD_SCHEMA_VERSION,
+  type MeasurementRecord,
+  type ProbeRecord,
+} from '../../measure/index.ts';
+import { encodeLine, lineParser, type ParsedLine } from '../result-line.ts';
 
 /** About 300,000 records of 3 kB, more than years of measuring; a larger file is not ours or has run away. */
 const MAX_LOG_BYTES = 1e9;
@@ -32,33 +39,55 @@ export interface DamagedLine {
   readonly reason: string;
 }
 
-export interface ResultLogContents {
+interface LineLogContents<Entry> {
   /** In the order of the file. */
-  readonly records: readonly MeasurementRecord[];
+  readonly records: readonly Entry[];
   readonly damaged: readonly DamagedLine[];
 }
 
+export type ResultLogContents = LineLogContents<MeasurementRecord>;
+
 /** Records as lines of JSON that are only ever added, never changed. */
-export interface ResultLog {
+interface LineLog<Entry> {
   readonly path: string;
   /**
    * Adds one line and returns when it is on the disk. After a crash in mid-write it starts a line of its own.
    * @throws ResultLogError `no-space`, `not-writable` or `too-large`.
    */
-  append(record: MeasurementRecord): Promise<void>;
+  append(record: Entry): Promise<void>;
   /**
    * Everything in the file; a file that does not exist is empty.
    * @throws ResultLogError `not-readable` or `too-large`.
    */
-  readAll(): Promise<ResultLogContents>;
+  readAll(): Promise<LineLogContents<Entry>>;
 }
+
+/** The log of benchmarks. */
+export type ResultLog = LineLog<MeasurementRecord>;
+/** The log of probes: a file of its own, because a ridgepoint that knows only benchmarks would call its lines damaged. */
+export type ProbeLog = LineLog<ProbeRecord>;
+
+const parseResult = lineParser(measurementRecordSchema, RECORD_SCHEMA_VERSION, 'measurement');
+const parseProbe = lineParser(probeRecordSchema, PROBE_SCHEMA_VERSION, 'probe');
 
 /** @param file - path of the log; neither it nor its folder need exist. */
 export function openResultLog(file: string): ResultLog {
+  return openLineLog(file, parseResult);
+}
+
+/** @param file - path of the log; neither it nor its folder need exist. */
+export function openProbeLog(file: string): ProbeLog {
+  return openLineLog(file, parseProbe);
+}
+
+function openLineLog<Entry extends object>(
+  file: string,
+  parse: (line: string) => ParsedLine<Entry>,
+): LineLog<Entry> {
   return {
     path: file,
-    append: async (record) => appendLine(file, Buffer.from(encodeResultLine(record))),
-    readAll: async () => readLog(file),
+    append: async (record) => appendLine(file, Buffer.from(encodeLine(record))),
+    readAll: async () => readLog(file, parse),
   };
 }
 
@@ -95,7 +124,10 @@ async function writeWhole(handle: FileHandle, content: Buffer): Promise<void> {
   }
 }
 
-async function readLog(file: string): Promise<ResultLogContents> {
+async function readLog<Entry>(
+  file: string,
+  parse: (line: string) => ParsedLine<Entry>,
+): Promise<LineLogContents<Entry>> {
   let handle: FileHandle;
   try {
     handle = await open(file, 'r');
@@ -105,7 +137,7 @@ async function readLog(file: string): Promise<ResultLogContents> {
   }
   try {
     if ((await handle.stat()).size > MAX_LOG_BYTES) throw tooLarge(file);
-    return await readLines(handle);
+    return await readLines(handle, parse);
   } catch (error) {
     throw error instanceof ResultLogError ? error : readFailure(file, error);
   } finally {
@@ -113,16 +145,19 @@ async function readLog(file: string): Promise<ResultLogContents> {
   }
 }
 
-async function readLines(handle: FileHandle): Promise<ResultLogContents> {
-  const records: MeasurementRecord[] = [];
+async function readLines<Entry>(
+  handle: FileHandle,
+  parse: (line: string) => ParsedLine<Entry>,
+): Promise<LineLogContents<Entry>> {
+  const records: Entry[] = [];
   const damaged: DamagedLine[] = [];
   let line = 0;
   const take = (content: Buffer | 'too-long'): void => {
     line += 1;
     if (content !== 'too-long' && content.length === 0) return;
-    const { record, reason } = parseLine(content);
-    if (record === null) damaged.push({ line, reason });
-    else records.push(record);
+    const parsed = parseLine(content, parse);
+    if (parsed.reason === null) records.push(parsed.record);
+    else damaged.push({ line, reason: parsed.reason });
   };
   // Lines are split by bytes: string-based splitters also break at U+2028, which JSON leaves as it is.
   let pieces: Buffer[] = [];
@@ -155,7 +190,10 @@ async function readLines(handle: FileHandle): Promise<ResultLogContents> {
   return { records, damaged };
 }
 
-function parseLine(content: Buffer | 'too-long'): ReturnType<typeof parseResultLine> {
+function parseLine<Entry>(
+  content: Buffer | 'too-long',
+  parse: (line: string) => ParsedLine<Entry>,
+): ParsedLine<Entry> {
   if (content === 'too-long') {
     return { record: null, reason: `longer than the ${MAX_LINE_BYTES / 2 ** 20} MiB that a record may have` };
   }
@@ -165,7 +203,7 @@ function parseLine(content: Buffer | 'too-long'): ReturnType<typeof parseResultL
   } catch {
     return { record: null, reason: 'not UTF-8 text' };
   }
-  return parseResultLine(text);
+  return parse(text);
 }
 
 const codeOf = (error: unknown): string =>
