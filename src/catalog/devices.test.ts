@@ -5,6 +5,7 @@ import {
   bandwidthsOf,
   derivePeaks,
   findDevice,
+  latestPrice,
   peakOf,
   precisionSupport,
   referenceRange,
@@ -34,6 +35,23 @@ describe('the catalogue of devices', () => {
     expect(machines.length).toBeGreaterThanOrEqual(30);
     const ids = new Set(devices.map(({ id }) => id));
     expect(machines.filter((machine) => !ids.has(machine.device))).toEqual([]);
+  });
+
+  it('takes the price of a whole machine that was seen last', () => {
+    const price = latestPrice(resolveMachine('framework-desktop-395-128', machines));
+    expect(price).toMatchObject({ usd: 3449, date: '2026-08', for: 'machine' });
+    const announced = machines.find(({ prices }) => prices.length === 0);
+    expect(announced && latestPrice(announced)).toBeNull();
+  });
+
+  it('has a source for every price and power, and nothing of a machine but its memory without one', () => {
+    for (const machine of machines) {
+      if (machine.sources.length > 0) continue;
+      expect(machine.network).toEqual([]);
+      if (machine.prices.length > 0 || machine.power !== null || machine.memoryBytes === null) continue;
+      const { capacityBytes } = device(machine.device).memory;
+      if (capacityBytes.length > 0) expect(capacityBytes).toContain(machine.memoryBytes);
+    }
   });
 
   it('derives every bandwidth that a source states within 2 %, or gives the reason for the difference', () => {

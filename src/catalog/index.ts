@@ -24,3 +24,5 @@ export type {
   DeviceExplanation,
   PeakComparison,
 } from './device-explanation.ts';
+export { latestPrice } from './machine-price.ts';
+export type { MachinePrice } from './machine-price.ts';

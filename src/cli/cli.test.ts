@@ -119,6 +119,7 @@ describe('the command line', () => {
   it.each([
     ['models', ['models', '--json']],
     ['devices', ['devices', 'strix', '--json']],
+    ['machines', ['devices', 'machines', 'framework', '--json']],
     ['device', ['devices', 'show', 'amd-ryzen-ai-max-395', '--json']],
     ['power-scaling', ['devices', 'scale', '65:23', '--to', '120', '--json']],
     ['models', ['models', 'no-such-model', '--json']],

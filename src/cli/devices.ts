@@ -3,12 +3,14 @@ import {
   CatalogNameError,
   bandwidthOf,
   explainDevice,
+  latestPrice,
   peakOf,
   resolveDevice,
   type CatalogDevice,
 } from '../catalog/index.ts';
 import {
   readDeviceRecords,
+  readMachineRecords,
   readPublishedPowerLevels,
   readPublishedReadings,
   readSources,
@@ -30,7 +32,7 @@ interface ScaleFlags {
   readonly json?: boolean;
 }
 
-/** Defines `devices`, `devices show` and `devices scale`. */
+/** Defines `devices` and its subcommands. */
 export function configureDevices(command: Command, enter: Enter): void {
   command
     .command('list', { isDefault: true })
@@ -50,6 +52,15 @@ export function configureDevices(command: Command, enter: Enter): void {
     .addHelpText('after', '\nExample:\n  ridgepoint devices show amd-ryzen-ai-max-395')
     .action((name: string, flags: ListFlags) =>
       enter(async (context) => showDevice(name, flags.json === true, context)),
+    );
+  command
+    .command('machines')
+    .description('List the computers of the catalogue: their device, their memory, the price seen last.')
+    .argument('[search]', 'show only machines whose id, name, vendor or device has this text')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', '\nExample:\n  ridgepoint devices machines framework')
+    .action((search: string | undefined, flags: ListFlags) =>
+      enter(async (context) => listMachines(search ?? '', flags.json === true, context)),
     );
   command
     .command('scale')
@@ -127,6 +138,47 @@ function memoryText(capacities: readonly number[]): string {
   const last = others.at(-1);
   if (first === undefined) return '';
   return last === undefined ? first : `${first} to ${last}`;
+}
+
+function listMachines(search: string, json: boolean, context: CliContext): ExitCode {
+  const wanted = search.toLowerCase();
+  const found = readMachineRecords().filter((machine) =>
+    [machine.id, machine.name, machine.vendor, machine.device].some((text) =>
+      text.toLowerCase().includes(wanted),
+    ),
+  );
+  if (json) {
+    printDocument(context, 'machines', { machines: found });
+    return 0;
+  }
+  if (found.length === 0) {
+    throw new CommandFailure(
+      `No machine of the catalogue matches '${search}'; ridgepoint devices machines lists them all.`,
+    );
+  }
+  printTable(
+    context,
+    [
+      { title: 'machine' },
+      { title: 'name' },
+      { title: 'device' },
+      { title: 'memory', align: 'right' },
+      { title: 'price', align: 'right' },
+      { title: 'seen' },
+    ],
+    found.map((machine) => {
+      const price = latestPrice(machine);
+      return [
+        machine.id,
+        machine.name,
+        machine.deviceCount === 1 ? machine.device : `${machine.deviceCount} x ${machine.device}`,
+        machine.memoryBytes === null ? '' : formatBytes(bytes(machine.memoryBytes)),
+        price === null ? '' : `${price.approximate === true ? 'about ' : ''}${price.usd} USD`,
+        price?.date ?? '',
+      ];
+    }),
+  );
+  return 0;
 }
 
 function showDevice(name: string, json: boolean, context: CliContext): ExitCode {
