@@ -36,6 +36,20 @@ describe('weights of published files', () => {
     ['gpt-oss-20b', 'F16', 13_779_630_336],
     ['gpt-oss-120b', 'F16', 65_355_994_368],
     ['gpt-oss-120b', 'MXFP4', 63_374_323_968],
+    ['qwen3.6-35b-a3b', 'Q4_0', 19_704_064_512],
+    ['qwen3.6-35b-a3b', 'Q4_K_M', 21_155_768_832],
+    ['qwen3.6-35b-a3b', 'Q5_K_M', 24_718_141_952],
+    ['qwen3.6-35b-a3b', 'Q6_K', 28_503_163_392],
+    ['qwen3.6-35b-a3b', 'Q8_0', 36_892_150_272],
+    ['qwen3.6-35b-a3b', 'BF16', 69_365_647_872],
+    ['qwen3.5-0.8b', 'BF16', 1_505_783_040],
+    ['deepseek-r1', 'BF16', 1_342_267_742_208],
+    ['granite-4.0-h-tiny', 'BF16', 13_887_617_280],
+    ['nemotron-3-nano-4b', 'BF16', 7_949_760_896],
+    ['nemotron-3-nano-30b-a3b', 'BF16', 63_173_608_704],
+    ['falcon-h1-0.5b', 'BF16', 1_043_622_016],
+    ['lfm2-350m', 'F16', 709_098_496],
+    ['lfm2-8b-a1b', 'BF16', 16_683_169_536],
   ];
 
   it.each(TENSOR_BYTES)('%s %s has the published bytes of weights', (id, mix, bytes) => {

@@ -53,6 +53,44 @@ export function tensorsOf(shape: ModelShape, mix: MixName, layers?: readonly num
   ];
 }
 
+/**
+ * The tensors of a file that has the layers as well that predict further tokens, which come behind the others.
+ * @throws UnsupportedArchitectureError; RangeError when it is not known what those layers are made of.
+ */
+export function tensorsWithNextTokenLayers(shape: ModelShape, mix: MixName): ModelTensor[] {
+  const architecture = architectureOf(shape.architecture);
+  if (architecture.nextTokenLayer === undefined && shape.mtpLayers > 0) {
+    throw new RangeError(
+      `it is not known what the layers of ${shape.id} are made of that predict further tokens`,
+    );
+  }
+  const parts = architecture.nextTokenLayer?.(shape) ?? [];
+  const further = Array.from({ length: shape.mtpLayers }, (_, index) => shape.layers + index);
+  const whole: UntypedTensor[] = [
+    ...untypedTensors(shape, architecture),
+    ...further.flatMap((layer) =>
+      parts.flatMap(({ like, tensors }) =>
+        present(tensors, shape, like).map(({ name, role, dims }) => ({
+          name: `blk.${layer}.${name}`,
+          role,
+          dims: dims(shape, like),
+          layer,
+        })),
+      ),
+    ),
+  ];
+  const facts = quantisationFacts(
+    shape,
+    architecture.nativeExpertType ?? null,
+    shape.layers + shape.mtpLayers,
+  );
+  const types = typesInMix(whole, mix, facts);
+  return whole.map((tensor, index) => {
+    const type = types[index] ?? 'F32';
+    return { ...tensor, type, bytes: tensorBytes(type, tensor.dims) };
+  });
+}
+
 const LAYER_PREFIX = /^blk\.\d+\./;
 
 type UntypedTensor = Omit<ModelTensor, 'type' | 'bytes'>;

@@ -1,6 +1,7 @@
 import type { GgmlTypeName } from '../ggml-types.ts';
 import type { MetadataValue } from '../gguf/metadata.ts';
 import type { ModelShape } from '../shape.ts';
+import type { NextTokenPart } from './next-token-layers.ts';
 
 /** What a tensor is for: decides its type in a mix, how its weights are drawn and which work reads it. */
 export type TensorRole =
@@ -64,6 +65,8 @@ export interface Architecture {
   /** Of the model as a whole; they are given the shape of the layers of the file. */
   readonly modelTensors: readonly TensorTemplate[];
   readonly layerTensors: readonly TensorTemplate[];
+  /** What one of the layers behind the last, which predict further tokens, is made of; absent: not known. */
+  readonly nextTokenLayer?: (shape: ModelShape) => readonly NextTokenPart[];
   /**
    * Metadata beside the keys that all architectures share; keys without the architecture's prefix.
    * @param shape - of the layers of the file.

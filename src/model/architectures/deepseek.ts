@@ -2,6 +2,7 @@ import type { Architecture, TensorTemplate } from './architecture.ts';
 import { gatingMetadata } from './expert-scores.ts';
 import { MIXED_FEED_FORWARD } from './feed-forward.ts';
 import { LATENT_ATTENTION, SPARSE_INDEXER } from './latent-attention.ts';
+import { likeLastLayer } from './next-token-layers.ts';
 import { ATTENTION_NORM, EMBEDDING_AND_HEAD, FEED_FORWARD_NORM } from './templates.ts';
 
 const LAYER: readonly TensorTemplate[] = [
@@ -10,6 +11,8 @@ const LAYER: readonly TensorTemplate[] = [
   FEED_FORWARD_NORM,
   ...MIXED_FEED_FORWARD,
 ];
+
+const INDEXED_LAYER: readonly TensorTemplate[] = [...LAYER, ...SPARSE_INDEXER];
 
 /**
  * DeepSeek V2 and V3, Kimi K2, GLM 4.7 Flash; with an indexer DeepSeek V3.2 and GLM 5: src/models/deepseek2.cpp,
@@ -20,18 +23,21 @@ export const DEEPSEEK_ARCHITECTURES: readonly Architecture[] = [
     id: 'deepseek2',
     modelTensors: EMBEDDING_AND_HEAD,
     layerTensors: LAYER,
+    nextTokenLayer: likeLastLayer(LAYER),
     metadata: gatingMetadata,
   },
   {
     id: 'deepseek32',
     modelTensors: EMBEDDING_AND_HEAD,
-    layerTensors: [...LAYER, ...SPARSE_INDEXER],
+    layerTensors: INDEXED_LAYER,
+    nextTokenLayer: likeLastLayer(INDEXED_LAYER),
     metadata: gatingMetadata,
   },
   {
     id: 'glm-dsa',
     modelTensors: EMBEDDING_AND_HEAD,
-    layerTensors: [...LAYER, ...SPARSE_INDEXER],
+    layerTensors: INDEXED_LAYER,
+    nextTokenLayer: likeLastLayer(INDEXED_LAYER),
     metadata: gatingMetadata,
   },
 ];

@@ -1,7 +1,9 @@
 import { isSlidingWindowLayer, ofLayer, type ModelShape } from '../shape.ts';
 import type { MetadataEntry } from '../gguf/metadata.ts';
-import type { Architecture } from './architecture.ts';
+import type { Architecture, TensorTemplate } from './architecture.ts';
+import { EXPERT_GATING } from './expert-scores.ts';
 import { expertsOf, MIXED_FEED_FORWARD } from './feed-forward.ts';
+import { likeLastLayer } from './next-token-layers.ts';
 import {
   ATTENTION_BIASES,
   ATTENTION_NORM,
@@ -17,8 +19,7 @@ import {
   WHOLE_QUERY_KEY_NORMS,
 } from './templates.ts';
 
-/** `enum llama_expert_gating_func_type`, src/llama-hparams.h of llama.cpp release v0.5.0. */
-const SIGMOID_GATING: MetadataEntry = ['expert_gating_func', { type: 'u32', value: 2 }];
+const SIGMOID_GATING: MetadataEntry = ['expert_gating_func', { type: 'u32', value: EXPERT_GATING.sigmoid }];
 
 /** The width of what all tokens pass. @param each - of one shared expert, where the engine multiplies by their number. */
 function sharedExpertWidth(shape: ModelShape, each: 'all' | 'each'): MetadataEntry[] {
@@ -38,6 +39,16 @@ const PLAIN_TENSORS = [
   ...ATTENTION_PROJECTIONS,
   ...ATTENTION_BIASES,
   FEED_FORWARD_NORM,
+  ...MIXED_FEED_FORWARD,
+];
+
+const GLM4_LAYER: readonly TensorTemplate[] = [
+  ATTENTION_NORM,
+  ...ATTENTION_PROJECTIONS,
+  ...ATTENTION_BIASES,
+  ...only((shape) => shape.queryKeyNorms === true, QUERY_KEY_NORMS),
+  // By its name a norm after the attention, by its place the one before the network.
+  vector('post_attention_norm.weight', 'norm'),
   ...MIXED_FEED_FORWARD,
 ];
 
@@ -62,15 +73,8 @@ export const EXPERT_ARCHITECTURES: readonly Architecture[] = [
   {
     id: 'glm4moe',
     modelTensors: EMBEDDING_AND_HEAD,
-    layerTensors: [
-      ATTENTION_NORM,
-      ...ATTENTION_PROJECTIONS,
-      ...ATTENTION_BIASES,
-      ...only((shape) => shape.queryKeyNorms === true, QUERY_KEY_NORMS),
-      // By its name a norm after the attention, by its place the one before the network.
-      vector('post_attention_norm.weight', 'norm'),
-      ...MIXED_FEED_FORWARD,
-    ],
+    layerTensors: GLM4_LAYER,
+    nextTokenLayer: likeLastLayer(GLM4_LAYER),
     metadata: () => [SIGMOID_GATING],
   },
   {

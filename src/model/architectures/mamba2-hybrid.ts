@@ -11,6 +11,7 @@ import {
   latentProjections,
   sharedExpertLength,
 } from './latent-experts.ts';
+import { likeLayers } from './next-token-layers.ts';
 import { MAMBA_2, isAttentionLayer } from './recurrent.ts';
 import {
   ATTENTION_BIASES,
@@ -19,6 +20,7 @@ import {
   EMBEDDING_AND_HEAD,
   FEED_FORWARD_NORM,
   only,
+  vector,
 } from './templates.ts';
 
 const ATTENTION: readonly TensorTemplate[] = only(isAttentionLayer, [
@@ -30,16 +32,20 @@ const sharedExpertMetadata = (shape: ModelShape): MetadataEntry[] => [
   ['expert_shared_feed_forward_length', { type: 'u32', value: sharedExpertLength(shape) }],
 ];
 
+const NEMOTRON_EXPERTS: readonly TensorTemplate[] = [
+  ...UNGATED_LATENT_EXPERTS,
+  ...latentProjections('latent'),
+  SCORE_CORRECTION,
+  ...UNGATED_SHARED_EXPERTS,
+];
+
 /** Each layer is one of a Mamba 2 block, an attention and a network: src/models/nemotron-h.cpp, release v0.5.0. */
 const NEMOTRON_LAYER: readonly TensorTemplate[] = [
   ATTENTION_NORM,
   ...MAMBA_2,
   ...ATTENTION,
   ...UNGATED_FEED_FORWARD,
-  ...UNGATED_LATENT_EXPERTS,
-  ...latentProjections('latent'),
-  SCORE_CORRECTION,
-  ...UNGATED_SHARED_EXPERTS,
+  ...NEMOTRON_EXPERTS,
 ];
 
 /** Nemotron's loader wants the epsilon of a second kind of norm as well. */
@@ -59,6 +65,13 @@ export const MAMBA_2_ARCHITECTURES: readonly Architecture[] = [
     id: 'nemotron_h_moe',
     modelTensors: EMBEDDING_AND_HEAD,
     layerTensors: NEMOTRON_LAYER,
+    nextTokenLayer: likeLayers(({ layers, experts, kvHeads }) => [
+      { like: kvHeads.findLastIndex((heads) => heads > 0), tensors: [ATTENTION_NORM, ...ATTENTION] },
+      {
+        like: experts?.onLayers.lastIndexOf(true) ?? layers - 1,
+        tensors: [vector('post_attention_norm.weight', 'norm'), ...NEMOTRON_EXPERTS],
+      },
+    ]),
     metadata: (shape) => [
       ...nemotronMetadata(shape),
       ...gatingMetadata(shape),

@@ -1,6 +1,7 @@
 import type { ModelShape } from '../shape.ts';
 import type { Architecture, TensorTemplate } from './architecture.ts';
 import { GATED_NETWORK, MIXED_FEED_FORWARD, expertsOf } from './feed-forward.ts';
+import { likeLastLayer } from './next-token-layers.ts';
 import { FUSED_HEAD_GATES, SEPARATE_HEAD_GATES, gatedDeltaNet, isAttentionLayer } from './recurrent.ts';
 import {
   ATTENTION_KEY,
@@ -47,6 +48,14 @@ function ropeSections(shape: ModelShape): number[] {
 
 const sharedWidth = (shape: ModelShape): number => expertsOf(shape).shared?.feedForwardLength ?? 0;
 
+/** The layers that predict further tokens attend as the last one does. */
+const MIXTURE_LAYER: readonly TensorTemplate[] = [
+  ...NORMS,
+  ...GATED_ATTENTION,
+  ...MIXED_FEED_FORWARD,
+  SHARED_EXPERT_GATE,
+];
+
 /** Qwen 3 Next, 3.5 and their followers: src/models/qwen3next.cpp, qwen35.cpp and qwen35moe.cpp, release v0.5.0. */
 export const QWEN_HYBRID_ARCHITECTURES: readonly Architecture[] = [
   {
@@ -59,12 +68,14 @@ export const QWEN_HYBRID_ARCHITECTURES: readonly Architecture[] = [
       ...MIXED_FEED_FORWARD,
       SHARED_EXPERT_GATE,
     ],
+    nextTokenLayer: likeLastLayer(MIXTURE_LAYER),
     metadata: (shape) => [['expert_shared_feed_forward_length', { type: 'u32', value: sharedWidth(shape) }]],
   },
   {
     id: 'qwen35',
     modelTensors: EMBEDDING_AND_HEAD,
     layerTensors: [...NORMS, ...GATED_ATTENTION, ...gatedDeltaNet(SEPARATE_HEAD_GATES), ...GATED_NETWORK],
+    nextTokenLayer: likeLastLayer([...NORMS, ...GATED_ATTENTION, ...GATED_NETWORK]),
     metadata: (shape) => [['rope.dimension_sections', { type: 'i32[]', value: ropeSections(shape) }]],
   },
   {
@@ -77,6 +88,7 @@ export const QWEN_HYBRID_ARCHITECTURES: readonly Architecture[] = [
       ...MIXED_FEED_FORWARD,
       SHARED_EXPERT_GATE,
     ],
+    nextTokenLayer: likeLastLayer(MIXTURE_LAYER),
     metadata: (shape) => [
       ['expert_shared_feed_forward_length', { type: 'u32', value: sharedWidth(shape) }],
       ['rope.dimension_sections', { type: 'i32[]', value: ropeSections(shape) }],
