@@ -45,7 +45,7 @@ export interface ComputeBytes {
   readonly host: Bytes;
 }
 
-/** Layers of a kind that are laid out before its pattern of memory repeats itself. */
+/** Layers of a kind at either end that are laid out; between them the pattern of memory repeats itself. */
 const LAYERS_OF_A_KIND = 2;
 
 /**
@@ -124,16 +124,20 @@ function graphInputs(graph: ComputeGraph, shape: ModelShape, context: ResolvedCo
   };
 }
 
-/** The first layers of each kind, in their order, and the last one. */
+/** The first and the last layers of each kind, in their order. */
 function representativeLayers(shape: ModelShape): number[] {
-  const seen = new Map<string, number>();
-  const last = shape.layers - 1;
-  return shape.kvHeads.flatMap((_, layer) => {
+  const byKind = new Map<string, number[]>();
+  for (let layer = 0; layer < shape.layers; layer += 1) {
     const kind = layerKind(shape, layer);
-    const count = seen.get(kind) ?? 0;
-    seen.set(kind, count + 1);
-    return count < LAYERS_OF_A_KIND || layer === last ? [layer] : [];
-  });
+    const others = byKind.get(kind);
+    if (others === undefined) byKind.set(kind, [layer]);
+    else others.push(layer);
+  }
+  const chosen = [...byKind.values()].flatMap((layers) => [
+    ...layers.slice(0, LAYERS_OF_A_KIND),
+    ...layers.slice(-LAYERS_OF_A_KIND),
+  ]);
+  return [...new Set(chosen)].sort((a, b) => a - b);
 }
 
 function layerKind(shape: ModelShape, layer: number): string {

@@ -58,15 +58,10 @@ export function attention(scope: LayerScope, layer: number, normed: NodeId): Nod
   const cache = (window === null ? scope.inputs.full : scope.inputs.window) ?? scope.inputs.full;
   if (cache === null) throw new RangeError(`layer ${layer} of ${shape.id} has no KV cache`);
   const rotates = { key: isQuantised(context.cacheTypeK), value: isQuantised(context.cacheTypeV) };
-  const gate = hasOutputGate(shape) ? 2 : 1;
-  let query = graph.row(gate * heads * keyLength, [normed]);
-  let gateRow: NodeId | null = null;
-  if (gate === 2) {
-    gateRow = graph.row(heads * keyLength, [query]);
-    query = graph.row(heads * keyLength, [query]);
-  }
+  const gated = hasOutputGate(shape);
+  const projected = graph.row((gated ? 2 : 1) * heads * keyLength, [normed]);
   // What is rotated or normed is a view of heads, whose memory is never taken over.
-  query = graph.row(heads * keyLength, [query, scope.inputs.positions]);
+  let query = graph.row(heads * keyLength, [projected, scope.inputs.positions]);
   if (rotates.key) query = graph.row(heads * keyLength, [query]);
   if (layer < shape.layers - shape.sharedKvLayers) {
     let value = graph.row(valueRowLength(shape, layer), [normed]);
@@ -79,7 +74,7 @@ export function attention(scope: LayerScope, layer: number, normed: NodeId): Nod
   }
   let result = attend(scope, cache, heads, [query], heads * valueLength);
   if (rotates.value) result = graph.row(heads * valueLength, [result]);
-  if (gateRow !== null) result = graph.inPlace([result, gateRow]);
+  if (gated) result = graph.inPlace([graph.row(heads * keyLength, [projected])], [result]);
   return graph.row(shape.embeddingLength, [result]);
 }
 
