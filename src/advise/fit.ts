@@ -1,7 +1,8 @@
 import {
+  COMPUTE_BACKENDS,
   memoryOf,
   tensorsOf,
-  type ComputeBackendName,
+  type ComputeBackend,
   type ContextMemorySettings,
   type MemoryBreakdown,
   type MixName,
@@ -60,8 +61,8 @@ export interface PartialPlacement {
 }
 
 /** The backend whose buffers a budget is filled with; GPUs of all makers allocate alike, and Vulkan runs on all. */
-export const backendOf = (budget: MemoryBudget | null): ComputeBackendName =>
-  budget?.kind === 'processor' ? 'cpu' : 'vulkan';
+export const backendOf = (budget: MemoryBudget | null): ComputeBackend =>
+  COMPUTE_BACKENDS[budget?.kind === 'processor' ? 'cpu' : 'vulkan'];
 
 /** Contexts are sized in steps of this many tokens, as the engine pads them. */
 const CONTEXT_STEP = 256;

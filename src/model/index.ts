@@ -30,7 +30,7 @@ export { isEngineArchitecture } from './gguf/engine-architectures.ts';
 export { planSyntheticFile } from './synthetic/file-plan.ts';
 export type { SyntheticModel } from './synthetic/file-plan.ts';
 export { COMPUTE_BACKENDS, computeBytes } from './memory/compute-buffers.ts';
-export type { ComputeBackend, ComputeBackendName, ComputeBytes } from './memory/compute-buffers.ts';
+export type { ComputeBackend, ComputeBytes } from './memory/compute-buffers.ts';
 export { memoryOf } from './memory/breakdown.ts';
 export type { MemoryBreakdown, MemoryKind, MemoryLine, ModelWeights } from './memory/breakdown.ts';
 export { kvCacheBytes, kvCaches } from './memory/kv-state.ts';

@@ -1,5 +1,5 @@
 import { isOnGpu, placeWeights, type Placement } from './weights.ts';
-import { COMPUTE_BACKENDS, computeBytes, type ComputeBackendName } from './compute-buffers.ts';
+import { computeBytes, type ComputeBackend } from './compute-buffers.ts';
 import { kvCaches, refusalOf, type KvCache, type Unsupported } from './kv-state.ts';
 import { recurrentLayers } from './recurrent-state.ts';
 import { resolveContext, type ContextMemorySettings, type ResolvedContext } from './settings.ts';
@@ -42,14 +42,13 @@ export function memoryOf(
   { shape, tensors }: ModelWeights,
   settings: ContextMemorySettings,
   placement: Placement,
-  backendName: ComputeBackendName,
+  backend: ComputeBackend,
 ): MemoryBreakdown | Unsupported {
   const context = resolveContext(settings);
   const refusal = refusalOf(shape, context);
   if (refusal !== null) return refusal;
-  const backend = COMPUTE_BACKENDS[backendName];
   const hasGpu = !backend.isProcessor;
-  const weights = placeWeights(shape, tensors, placement, hasGpu, backend.device.alignment);
+  const weights = placeWeights(shape, tensors, placement, backend);
   const caches = kvCaches(shape, context);
   const onGpu = (layer: number): boolean => hasGpu && isOnGpu(layer, shape.layers, placement);
   const cached = caches.flatMap(({ layers }) =>

@@ -19,6 +19,8 @@ export interface ComputeBackend {
   readonly isProcessor: boolean;
   readonly device: ArenaLimits;
   readonly host: ArenaLimits;
+  /** Weights and tensors that are larger stay with the processor. */
+  readonly maxTensorBytes: number;
 }
 
 /** `TENSOR_ALIGNMENT`, ggml/src/ggml-impl.h; buffers of the processor have no largest size. */
@@ -26,18 +28,23 @@ const PROCESSOR_BUFFER: ArenaLimits = { alignment: 32, maxChunkBytes: Number.MAX
 
 /**
  * The CPU backend, and Vulkan with the limits that ggml-vulkan.cpp sets where the device has none of its own:
- * `suballocation_block_size` 1 GiB. Vulkan's alignment is the device's `minStorageBufferOffsetAlignment`, 16 to 256.
+ * `suballocation_block_size` 1 GiB. A tensor may have the device's `maxStorageBufferRange`, 4 GiB less one byte on the
+ * drivers of AMD, NVIDIA and Intel. Vulkan's alignment is the device's `minStorageBufferOffsetAlignment`, 16 to 256.
  */
 export const COMPUTE_BACKENDS = {
-  cpu: { isProcessor: true, device: PROCESSOR_BUFFER, host: PROCESSOR_BUFFER },
+  cpu: {
+    isProcessor: true,
+    device: PROCESSOR_BUFFER,
+    host: PROCESSOR_BUFFER,
+    maxTensorBytes: Number.MAX_SAFE_INTEGER,
+  },
   vulkan: {
     isProcessor: false,
     device: { alignment: 64, maxChunkBytes: 2 ** 30 },
     host: { alignment: 64, maxChunkBytes: 2 ** 30 },
+    maxTensorBytes: 2 ** 32 - 1,
   },
 } as const satisfies Record<string, ComputeBackend>;
-
-export type ComputeBackendName = keyof typeof COMPUTE_BACKENDS;
 
 export interface ComputeBytes {
   readonly device: Bytes;
@@ -58,7 +65,7 @@ export function computeBytes(
   backend: ComputeBackend,
 ): ComputeBytes {
   const tokens = Math.min(context.contextTokens, context.ubatchTokens);
-  const graph = new ComputeGraph(tokens, !backend.isProcessor);
+  const graph = new ComputeGraph(tokens, !backend.isProcessor, backend.maxTensorBytes);
   const width = shape.embeddingLength;
   const ids = graph.input(tokens * VALUE_BYTES.integer);
   // Embeddings that a caller might give instead of tokens: placed, and as nothing reads them never freed.

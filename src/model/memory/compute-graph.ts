@@ -20,24 +20,25 @@ export class ComputeGraph {
   /** Tokens of a ubatch. */
   readonly tokens: number;
   readonly #split: boolean;
-  /** Where the device has what the processor made. */
-  readonly #copies = new Map<NodeId, NodeId>();
+  readonly #largest: number;
+  /** Where a tensor of one part has been copied to for the other. */
+  readonly #copies = new Map<string, NodeId>();
 
-  /** @param split - the device is not the processor: what it reads is copied to it (ggml_backend_sched). */
-  constructor(tokens: number, split: boolean) {
+  /**
+   * @param split - the device is not the processor: what one of them makes is copied for the other
+   *   (`ggml_backend_sched_split_graph`, ggml/src/ggml-backend.cpp).
+   * @param largest - bytes of the largest tensor that the device takes; what is larger, the processor computes.
+   */
+  constructor(tokens: number, split: boolean, largest: number) {
     this.tokens = tokens;
     this.#split = split;
+    this.#largest = largest;
   }
 
   /** An input, filled by the processor before the graph runs. */
   input(bytes: number): NodeId {
-    return this.#add({
-      arena: this.#split ? HOST_ARENA : DEVICE_ARENA,
-      bytes,
-      sources: [],
-      reuses: [],
-      kind: 'input',
-    });
+    const arena = this.#split ? HOST_ARENA : DEVICE_ARENA;
+    return this.#add({ arena, bytes, sources: [], reuses: [], kind: 'input' });
   }
 
   /** What the processor computes ahead of the device: the embedding of the tokens. */
@@ -46,40 +47,28 @@ export class ComputeGraph {
     return this.#add({ arena, bytes, sources, reuses: [], kind: 'node' });
   }
 
-  /** Copies tensors of the processor to the device, at the start of the device's part of the graph. */
+  /** Copies what the processor made to the device, at the start of the device's part of the graph. */
   handOver(ids: readonly NodeId[]): void {
-    if (!this.#split) return;
-    for (const id of ids) {
-      const bytes = this.nodes[id]?.bytes ?? 0;
-      this.#copies.set(
-        id,
-        this.#add({ arena: DEVICE_ARENA, bytes, sources: [id], reuses: [], kind: 'node' }),
-      );
-    }
+    for (const id of ids) if (this.#isSmall(id)) this.#copyTo(DEVICE_ARENA, id);
   }
 
-  /** A tensor with memory of its own. */
-  tensor(bytes: number, sources: readonly NodeId[]): NodeId {
-    return this.#add({
-      arena: DEVICE_ARENA,
-      bytes,
-      sources: this.#onDevice(sources),
-      reuses: [],
-      kind: 'node',
-    });
+  /**
+   * A tensor with memory of its own.
+   * @param cacheBytes - of the caches that it reads, which lie on the device: the processor needs copies of them.
+   */
+  tensor(bytes: number, sources: readonly NodeId[], cacheBytes: readonly number[] = []): NodeId {
+    return this.#make(bytes, sources, [], cacheBytes, 'node');
   }
 
   /** `width` floats for each token. */
-  row(width: number, sources: readonly NodeId[]): NodeId {
-    return this.tensor(width * this.tokens * FLOAT, sources);
+  row(width: number, sources: readonly NodeId[], cacheBytes: readonly number[] = []): NodeId {
+    return this.tensor(width * this.tokens * FLOAT, sources, cacheBytes);
   }
 
   /** A tensor that takes over the memory of one of `over` where nothing else reads it. */
   inPlace(over: readonly NodeId[], others: readonly NodeId[] = []): NodeId {
-    const reuses = this.#onDevice(over);
-    const bytes = Math.max(...reuses.map((id) => this.nodes[id]?.bytes ?? 0));
-    const sources = [...reuses, ...this.#onDevice(others)];
-    return this.#add({ arena: DEVICE_ARENA, bytes, sources, reuses, kind: 'node' });
+    const bytes = Math.max(...over.map((id) => this.nodes[id]?.bytes ?? 0));
+    return this.#make(bytes, [...over, ...others], over, [], 'node');
   }
 
   /** Reads without making anything: a write to the KV cache. */
@@ -94,17 +83,49 @@ export class ComputeGraph {
   }
 
   output(bytes: number, sources: readonly NodeId[]): NodeId {
+    return this.#make(bytes, sources, [], [], 'output');
+  }
+
+  #make(
+    bytes: number,
+    sources: readonly NodeId[],
+    over: readonly NodeId[],
+    cacheBytes: readonly number[],
+    kind: GraphNode['kind'],
+  ): NodeId {
+    const fits =
+      bytes <= this.#largest &&
+      cacheBytes.every((each) => each <= this.#largest) &&
+      sources.every((id) => this.#isSmall(id));
+    const arena = !this.#split || fits ? DEVICE_ARENA : HOST_ARENA;
+    const there = (id: NodeId): NodeId => this.#copyTo(arena, id);
+    const caches =
+      arena === HOST_ARENA
+        ? cacheBytes.map((size) => this.#add({ arena, bytes: size, sources: [], reuses: [], kind: 'node' }))
+        : [];
     return this.#add({
-      arena: DEVICE_ARENA,
+      arena,
       bytes,
-      sources: this.#onDevice(sources),
-      reuses: [],
-      kind: 'output',
+      sources: [...sources.map(there), ...caches],
+      reuses: over.map(there),
+      kind,
     });
   }
 
-  #onDevice(ids: readonly NodeId[]): NodeId[] {
-    return ids.map((id) => this.#copies.get(id) ?? id);
+  #isSmall(id: NodeId): boolean {
+    return (this.nodes[id]?.bytes ?? 0) <= this.#largest;
+  }
+
+  /** The tensor itself where it lies in the arena, else its copy there. */
+  #copyTo(arena: number, id: NodeId): NodeId {
+    const node = this.nodes[id];
+    if (node === undefined || node.arena === arena) return id;
+    const key = `${arena} ${id}`;
+    const before = this.#copies.get(key);
+    if (before !== undefined) return before;
+    const copy = this.#add({ arena, bytes: node.bytes, sources: [id], reuses: [], kind: 'copy' });
+    this.#copies.set(key, copy);
+    return copy;
   }
 
   #add(node: GraphNode): NodeId {

@@ -1,3 +1,4 @@
+import { bytesPerWeight } from '../ggml-types.ts';
 import { isExpertLayer, isRecurrentLayer, ofLayer, type ModelShape } from '../shape.ts';
 import { FLOAT, VALUE_BYTES, type ComputeGraph } from './compute-graph.ts';
 import type { NodeId } from './graph-allocator.ts';
@@ -72,7 +73,10 @@ export function attention(scope: LayerScope, layer: number, normed: NodeId): Nod
     graph.use([key, cache.keyRows]);
     graph.use([value, cache.valueRows]);
   }
-  let result = attend(scope, cache, heads, [query], heads * valueLength);
+  let result = attend(scope, cache, heads, [query], heads * valueLength, {
+    key: keyRowLength(shape, layer),
+    value: valueRowLength(shape, layer),
+  });
   if (rotates.value) result = graph.row(heads * valueLength, [result]);
   if (gated) result = graph.inPlace([graph.row(heads * keyLength, [projected])], [result]);
   return graph.row(shape.embeddingLength, [result]);
@@ -89,9 +93,14 @@ function attend(
   heads: number,
   sources: readonly NodeId[],
   width: number,
+  rows: { readonly key: number; readonly value: number },
 ): NodeId {
-  if (context.flashAttention) return graph.row(width, [...sources, cache.mask]);
-  const scores = graph.row(cache.cells * heads, sources);
+  const cells = cache.cells * context.streams;
+  const keys = bytesPerWeight(context.cacheTypeK) * rows.key * cells;
+  const values = bytesPerWeight(context.cacheTypeV) * rows.value * cells;
+  if (context.flashAttention) return graph.row(width, [...sources, cache.mask], [keys, values]);
+  // Where the processor has to do it, both caches are copied to it at once.
+  const scores = graph.row(cache.cells * heads, sources, [keys, values]);
   const weights = graph.inPlace([scores], [cache.mask]);
   const mixed = graph.row(width, [weights]);
   return graph.row(width, [mixed]);

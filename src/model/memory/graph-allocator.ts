@@ -14,8 +14,8 @@ export interface GraphNode {
   readonly sources: readonly NodeId[];
   /** Sources whose memory it may take over when nothing else reads them (`ggml_op_can_inplace`, same layout). */
   readonly reuses: readonly NodeId[];
-  /** Inputs are placed before anything else; outputs are never freed. */
-  readonly kind: 'input' | 'node' | 'output';
+  /** Inputs are placed before anything else; outputs are never freed; copies that nothing reads are not made. */
+  readonly kind: 'input' | 'node' | 'output' | 'copy';
 }
 
 /** How the buffers of a backend are made. */
@@ -149,11 +149,17 @@ export function allocateGraph(nodes: readonly GraphNode[], limits: readonly Aren
     return arena;
   };
   const readers = new Int32Array(nodes.length);
-  for (const node of nodes) for (const source of node.sources) readers[source] = (readers[source] ?? 0) + 1;
+  // A copy comes before what reads it, so that from the back its readers are known when it is reached.
+  for (let id = nodes.length - 1; id >= 0; id -= 1) {
+    const node = nodes[id];
+    if (node === undefined || (node.kind === 'copy' && readers[id] === 0)) continue;
+    for (const source of node.sources) readers[source] = (readers[source] ?? 0) + 1;
+  }
   const places: (Address | null)[] = nodes.map((node) =>
     node.kind === 'input' ? arenaOf(node).allocate(node.bytes) : null,
   );
   nodes.forEach((node, id) => {
+    if (node.kind === 'copy' && readers[id] === 0) return;
     if (node.kind !== 'input') {
       const taken = node.reuses.find(
         (source) => readers[source] === 1 && places[source] !== null && nodes[source]?.kind !== 'output',

@@ -1,4 +1,5 @@
 import type { GgmlTypeName } from '../ggml-types.ts';
+import type { ComputeBackend } from './compute-buffers.ts';
 import type { ModelShape } from '../shape.ts';
 import type { ModelTensor } from '../tensors.ts';
 import { bytes, type Bytes } from '../../units/index.ts';
@@ -67,22 +68,22 @@ const HOLDS_TIED_HEAD_TWICE: ReadonlySet<string> = new Set(['gemma3n', 'gemma4']
 /**
  * Where the tensors of a model lie. The embedding table stays in the system's memory; where it is also the head, the
  * head is a second copy, on the device.
- * @param hasGpu - the device is not the processor.
- * @param alignment - of the device's buffers.
  */
 export function placeWeights(
   { layers, architecture }: Pick<ModelShape, 'layers' | 'architecture'>,
   tensors: readonly ModelTensor[],
   placement: Placement,
-  hasGpu: boolean,
-  alignment: number,
+  backend: ComputeBackend,
 ): WeightBytes {
+  const hasGpu = !backend.isProcessor;
+  const { alignment } = backend.device;
+  const fitsDevice = (tensor: ModelTensor): boolean => tensor.bytes <= backend.maxTensorBytes;
   let device = 0;
   let host = 0;
   let repacked = 0;
   const padded = (size: number, to = HOST_ALIGNMENT): number => Math.ceil(size / to) * to;
   const place = (tensor: ModelTensor, onGpu: boolean): void => {
-    if (onGpu) device += padded(tensor.bytes, alignment);
+    if (onGpu && fitsDevice(tensor)) device += padded(tensor.bytes, alignment);
     else if (isRepacked(tensor)) repacked += padded(tensor.bytes);
     else host += padded(tensor.bytes);
   };
@@ -103,7 +104,8 @@ export function placeWeights(
   /** A second tensor only where it lies in another kind of buffer (`TENSOR_DUPLICATED`, src/llama-model-loader.cpp). */
   function placeTiedHead(tensor: ModelTensor): void {
     const head: ModelTensor = { ...tensor, role: 'output' };
-    if (hasGpu && isOnGpu(layers, layers, placement)) device += padded(head.bytes, alignment);
+    if (hasGpu && fitsDevice(head) && isOnGpu(layers, layers, placement))
+      device += padded(head.bytes, alignment);
     else if (isRepacked(head)) repacked += padded(head.bytes);
     else if (HOLDS_TIED_HEAD_TWICE.has(architecture)) host += padded(head.bytes);
   }
