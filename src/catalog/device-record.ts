@@ -94,6 +94,8 @@ const deviceRecordSchema = z.strictObject({
   /** The highest clock that the vendor states for the ordinary units, and for the matrix unit where it differs. */
   clockHz: clock,
   matrixClockHz: clock,
+  /** The clock was computed back from a published peak, which it can therefore not confirm. */
+  clockImplied: z.literal(true).optional(),
   statedPeaks: z.array(statedPeak),
   tdpWatts: z.number().positive().nullable(),
   pcie: z.string().min(1).nullable(),

@@ -45,13 +45,17 @@ describe('the catalogue of devices', () => {
   });
 
   it('has a source for every price and power, and nothing of a machine but its memory without one', () => {
-    for (const machine of machines) {
-      if (machine.sources.length > 0) continue;
-      expect(machine.network).toEqual([]);
-      if (machine.prices.length > 0 || machine.power !== null || machine.memoryBytes === null) continue;
-      const { capacityBytes } = device(machine.device).memory;
-      if (capacityBytes.length > 0) expect(capacityBytes).toContain(machine.memoryBytes);
-    }
+    const withoutSource = machines.filter(
+      ({ sources, prices, power }) => sources.length === 0 && prices.length === 0 && power === null,
+    );
+    const unfounded = withoutSource.filter(({ device: id, memoryBytes, network }) => {
+      const { capacityBytes } = device(id).memory;
+      const follows =
+        memoryBytes === null || capacityBytes.length === 0 || capacityBytes.includes(memoryBytes);
+      return network.length > 0 || !follows;
+    });
+    expect(unfounded.map(({ id }) => id)).toEqual([]);
+    expect(withoutSource.length).toBeLessThan(15);
   });
 
   it('derives every bandwidth that a source states within 2 %, or gives the reason for the difference', () => {

@@ -56,8 +56,11 @@ function identityLines({ device }: DeviceExplanation): string[] {
   const lines = [`${device.id}: ${named.join(', ')}`];
   const count = units.count === null ? `number of ${units.kind}s unknown` : `${units.count} ${units.kind}s`;
   const clock = clockHz === null ? 'clock not published' : `up to ${gigahertz(clockHz)}`;
+  const implied = device.clockImplied === true ? ' (computed back from a published peak)' : '';
   const matrix = matrixClockHz === null ? '' : `, the matrix units up to ${gigahertz(matrixClockHz)}`;
-  lines.push(`${count}, ${clock}${matrix}${device.tdpWatts === null ? '' : `, ${device.tdpWatts} W`}`);
+  lines.push(
+    `${count}, ${clock}${implied}${matrix}${device.tdpWatts === null ? '' : `, ${device.tdpWatts} W`}`,
+  );
   if (cpu !== null) lines.push(`processor cores: ${cpu}`);
   if (device.released !== null) lines.push(`released ${device.released}`);
   if (device.launchPriceUsd !== null) lines.push(`launch price ${device.launchPriceUsd} USD`);
