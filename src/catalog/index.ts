@@ -6,7 +6,7 @@ export { CatalogNameError, findDevice, findMachine, resolveDevice, resolveMachin
 export type { CatalogNameErrorCode, DeviceHints, ResolvedDevice } from './device-name.ts';
 export type { CatalogDevice } from './device-record.ts';
 export type { MachineRecord } from './machine-record.ts';
-export { resolveModelLabel } from './model-label.ts';
+export { namesOfRecord, resolveModelLabel } from './model-label.ts';
 export type { ResolvedModelLabel } from './model-label.ts';
 export type { ModelRecord, SourceRecord } from './model-record.ts';
 export { withOwnModels } from './own-models.ts';

@@ -53,7 +53,7 @@ const BIAS_KINDS = [
 ] as const;
 
 /** The shape of one published model, every value with its source. */
-const modelRecordSchema = z
+export const modelRecordSchema = z
   .strictObject({
     id: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, 'an id has lower-case letters, digits, dots and dashes'),
     name: z.string().min(1),
@@ -137,11 +137,6 @@ const modelRecordSchema = z
 
 function perLayerFits(value: number | readonly number[], layers: number): boolean {
   return typeof value === 'number' || value.length === layers;
-}
-
-/** Checks a record that was put together. @throws ZodError naming the fields that are wrong. */
-export function parseModelRecord(record: unknown): ModelRecord {
-  return modelRecordSchema.parse(record);
 }
 
 /** A file of `data/models`: the records of one family. */

@@ -1,7 +1,6 @@
 import { statfsSync } from 'node:fs';
 import path from 'node:path';
 import { EngineFailure } from '../engine/index.ts';
-import { readModelRecords } from '../catalog/host/index.ts';
 import { resolveModelName } from '../catalog/index.ts';
 import { planLayers, type LayerChoice, type OpenedModel, type SweepModel } from '../measure/index.ts';
 import { readGgufSummary, shapeHashOf, type CacheLease, type SyntheticCache } from '../model/host/index.ts';
@@ -19,6 +18,7 @@ import { bytes, type Bytes } from '../units/index.ts';
 import { openCache } from './cache.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure } from './exit.ts';
+import { knownModels } from './known-models.ts';
 import { startByteProgress } from './progress.ts';
 
 export interface ModelOptions {
@@ -45,7 +45,7 @@ export async function sweepModel(
   context: CliContext,
 ): Promise<SweepModel> {
   if (isFile(text)) return fileModel(text, options);
-  const { record, quantisation } = resolveModelName(text, readModelRecords(), MIX_NAMES);
+  const { record, quantisation } = resolveModelName(text, knownModels(context), MIX_NAMES);
   if (!isMixName(quantisation)) throw new CommandFailure(`${text}: ${quantisation} cannot be synthesised.`);
   return syntheticModel(text, shapeOf(record), quantisation, options, context);
 }

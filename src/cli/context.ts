@@ -43,6 +43,8 @@ export const resultLogPath = (paths: CliPaths): string => path.join(paths.data, 
 export const probeLogPath = (paths: CliPaths): string => path.join(paths.data, 'probes.jsonl');
 /** The cache of synthetic models. */
 export const syntheticDirectory = (paths: CliPaths): string => path.join(paths.cache, 'synthetic');
+/** The models that `models add` wrote. */
+export const ownModelsDirectory = (paths: CliPaths): string => path.join(paths.data, 'models');
 /** Where `engines add` installs packages, under `node_modules`. */
 export const enginesDirectory = (paths: CliPaths): string => path.join(paths.data, 'engines');
 

@@ -9,11 +9,7 @@ import {
   type MemoryBudget,
   type PartialPlacement,
 } from '../advise/index.ts';
-import {
-  readDeviceRecordsNaming,
-  readMachineRecordsNaming,
-  readModelRecordsNaming,
-} from '../catalog/host/index.ts';
+import { readDeviceRecordsNaming, readMachineRecordsNaming } from '../catalog/host/index.ts';
 import { findDevice, findMachine, resolveMachine, resolveModelName } from '../catalog/index.ts';
 import {
   isMixName,
@@ -29,6 +25,7 @@ import { formatBytes } from '../units/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import type { FitFlags } from './fit-command.ts';
+import { knownModelsNaming } from './known-models.ts';
 import { printDocument, printTable } from './output.ts';
 
 /** A machine whose memory is known. */
@@ -41,7 +38,7 @@ interface NamedBudget {
 export async function runFit(model: string, flags: FitFlags, context: CliContext): Promise<ExitCode> {
   const { record, quantisation } = resolveModelName(
     model,
-    readModelRecordsNaming(model.split(':')[0] ?? model),
+    knownModelsNaming(model.split(':')[0] ?? model, context),
     MIX_NAMES,
   );
   if (!isMixName(quantisation))

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { readModelRecords } from '../catalog/host/index.ts';
+import { namesOfRecord } from '../catalog/index.ts';
 import {
   activeParameterCount,
   isSyntheticArchitecture,
@@ -8,8 +8,10 @@ import {
   shapeOf,
 } from '../model/index.ts';
 import { bytes, formatBytes, formatSignificant } from '../units/index.ts';
+import { addModel, type AddFlags } from './add-model.ts';
 import type { CliContext, Enter } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
+import { knownModels } from './known-models.ts';
 import { printDocument, printTable } from './output.ts';
 
 interface ModelRow {
@@ -24,20 +26,29 @@ interface ModelRow {
   readonly kvCacheBytesPerToken: { readonly fullAttention: number; readonly slidingWindow: number };
 }
 
-/** Defines `models`. */
+/** Defines `models` and `models add`. */
 export function configureModels(command: Command, enter: Enter): void {
   command
+    .command('list', { isDefault: true })
+    .description('List the models of the catalogue and your own.')
     .argument('[search]', 'show only models whose id, name or architecture has this text')
     .option('--json', 'print one JSON document')
     .action((search: string | undefined, flags: { readonly json?: boolean }) =>
       enter(async (context) => runModels(search ?? '', flags.json === true, context)),
     );
+  command
+    .command('add')
+    .argument('<file>', 'a config.json of the Hugging Face hub, or a .gguf file')
+    .description('Write a model of your own into the data folder, so that every command knows it.')
+    .option('--id <id>', 'the name that it is to have; else that of the file, or of its folder')
+    .addHelpText('after', '\nExample:\n  ridgepoint models add Qwen3-30B-A3B/config.json')
+    .action((file: string, flags: AddFlags) => enter((context) => addModel(file, flags, context)));
 }
 
 function runModels(search: string, json: boolean, context: CliContext): ExitCode {
   const wanted = search.toLowerCase();
-  const records = readModelRecords().filter((record) =>
-    [record.id, record.name, record.architecture, record.repository, ...record.aliases].some((text) =>
+  const records = knownModels(context).filter((record) =>
+    [record.name, record.architecture, ...namesOfRecord(record)].some((text) =>
       text.toLowerCase().includes(wanted),
     ),
   );

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { lstat } from 'node:fs/promises';
-import { readModelRecords } from '../catalog/host/index.ts';
 import { resolveModelName } from '../catalog/index.ts';
 import { writeSynthetic } from '../model/host/index.ts';
 import {
@@ -14,6 +13,7 @@ import {
 import { formatBytes } from '../units/index.ts';
 import type { CliContext, Enter } from './context.ts';
 import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
+import { knownModels } from './known-models.ts';
 import { IntegerListError, parseIntegerList } from './integer-list.ts';
 import { printDocument } from './output.ts';
 import { startByteProgress } from './progress.ts';
@@ -37,7 +37,7 @@ export function configureSynth(command: Command, enter: Enter): void {
 }
 
 async function runSynth(name: string, flags: SynthFlags, context: CliContext): Promise<ExitCode> {
-  const { record, quantisation } = resolveModelName(name, readModelRecords(), MIX_NAMES);
+  const { record, quantisation } = resolveModelName(name, knownModels(context), MIX_NAMES);
   if (!isMixName(quantisation)) throw new UsageError(`The quantisation ${quantisation} cannot be written.`);
   const shape = shapeOf(record);
   const layers = flags.layers === undefined ? undefined : chooseLayers(flags.layers, shape, quantisation);

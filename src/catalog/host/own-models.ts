@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { parseModelRecord, type ModelRecord } from '../model-record.ts';
+import * as z from 'zod';
+import { modelRecordSchema, type ModelRecord } from '../model-record.ts';
+import { CatalogDataError } from './data-files.ts';
 import { readModelRecords } from './read-models.ts';
 
 /**
@@ -19,7 +21,12 @@ export function readOwnModels(folder: string): readonly ModelRecord[] {
  * @throws CatalogDataError naming the field that is wrong.
  */
 export async function writeOwnModel(folder: string, record: ModelRecord): Promise<string> {
-  const model = parseModelRecord(record);
+  const parsed = modelRecordSchema.safeParse(record);
+  if (!parsed.success) {
+    const [problem] = z.prettifyError(parsed.error).split('\n');
+    throw new CatalogDataError(`${record.id} cannot be kept as a model: ${problem}.`);
+  }
+  const model = parsed.data;
   await mkdir(folder, { recursive: true });
   const target = path.join(folder, `${model.id}.json`);
   const document = `${JSON.stringify({ schemaVersion: 1, models: [model] }, null, 2)}\n`;

@@ -1,6 +1,6 @@
 /** The host face of `model`: local GGUF files, synthetic files and their cache. */
 export type { ModelFileErrorCode } from './model-file-error.ts';
-export { readGgufSummary } from './read-gguf.ts';
+export { readGgufHeader, readGgufSummary } from './read-gguf.ts';
 export { openSyntheticCache } from './synthetic-cache.ts';
 export type { CacheLease, CachedFile, EnsureOptions, SyntheticCache } from './synthetic-cache.ts';
 export { shapeHashOf, writeSynthetic } from './write-synthetic.ts';

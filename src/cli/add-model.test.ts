@@ -1,0 +1,92 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import pc from 'picocolors';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tinyShape } from '../../test/fixtures/tiny-shapes.ts';
+import { resolveModelName } from '../catalog/index.ts';
+import { writeSynthetic } from '../model/host/index.ts';
+import { MIX_NAMES, parameterCount, shapeOf } from '../model/index.ts';
+import { addModel } from './add-model.ts';
+import type { CliContext } from './context.ts';
+import { knownModels, knownModelsNaming } from './known-models.ts';
+
+let folder = '';
+let printed: string[] = [];
+const context = (): CliContext => ({
+  stdout: (text) => void printed.push(text),
+  stderr: (text) => void printed.push(text),
+  isTerminal: false,
+  columns: null,
+  colors: pc.createColors(false),
+  errorColors: pc.createColors(false),
+  paths: { data: path.join(folder, 'data'), config: folder, cache: folder },
+  signal: new AbortController().signal,
+});
+
+/** Published keys of GLM-4.5-Air, as in the fixture that the shapes of configurations are tested with. */
+async function glmConfig(): Promise<object> {
+  const fixture = new URL('../../test/fixtures/hugging-face-configs.json', import.meta.url);
+  const configs = JSON.parse(await readFile(fixture, 'utf8')) as readonly {
+    readonly id: string;
+    readonly config: object;
+  }[];
+  const found = configs.find(({ id }) => id === 'glm-4.5-air');
+  if (found === undefined) throw new Error('the fixture has no glm-4.5-air');
+  return found.config;
+}
+
+describe('ridgepoint models add', () => {
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'ridgepoint-models-'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it('makes a config.json known to every command under the name that was wished', async () => {
+    const file = path.join(folder, 'config.json');
+    await writeFile(file, JSON.stringify(await glmConfig()));
+    printed = [];
+    expect(await addModel(file, { id: 'my-glm' }, context())).toBe(0);
+    expect(printed.join()).toMatch(/^my-glm was written to .*my-glm\.json/);
+    const { record } = resolveModelName('My-GLM:Q4_K_M', knownModels(context()), MIX_NAMES);
+    expect(record.organisation).toBe('own');
+    expect(parameterCount(shapeOf(record))).toBe(106_852_251_264);
+    expect(knownModelsNaming('my-glm', context()).map(({ id }) => id)).toContain('my-glm');
+  });
+
+  it('makes a GGUF file known under its own name', async () => {
+    const file = path.join(folder, 'Tiny_MoE-Q4_0.gguf');
+    const shape = tinyShape('qwen3moe');
+    await writeSynthetic({ shape, mix: 'Q4_0', path: file });
+    await addModel(file, {}, context());
+    const record = knownModels(context()).find(({ id }) => id === 'tiny-moe-q4-0');
+    if (record === undefined) throw new Error('the file was not added');
+    expect({ ...shapeOf(record), id: shape.id }).toMatchObject({
+      kvHeads: shape.kvHeads,
+      experts: shape.experts,
+      vocabularySize: shape.vocabularySize,
+    });
+    expect(record.publishedParameters[0]?.count).toBe(parameterCount(shape));
+  });
+
+  it('lets a model of the user take the place of the one of the catalogue with the same name', async () => {
+    const file = path.join(folder, 'config.json');
+    await addModel(file, { id: 'qwen3-0.6b' }, context());
+    const same = knownModels(context()).filter(({ id }) => id === 'qwen3-0.6b');
+    expect(same.map(({ organisation }) => organisation)).toEqual(['own']);
+  });
+
+  it('says in one sentence what it cannot read', async () => {
+    const text = path.join(folder, 'notes.txt');
+    await writeFile(text, 'no model');
+    await expect(addModel(text, {}, context())).rejects.toThrow(/notes\.txt is neither a GGUF file nor JSON/);
+    await expect(addModel(folder, {}, context())).rejects.toThrow(/is not a file; give the config\.json/);
+    await expect(addModel(path.join(folder, 'x'), {}, context())).rejects.toThrow(/There is no file/);
+    await expect(addModel(text, { id: 'Bad Name' }, context())).rejects.toThrow(
+      /'Bad Name' cannot be the id/,
+    );
+    const deep = path.join(folder, 'deep.json');
+    await writeFile(deep, JSON.stringify({ ...(await glmConfig()), num_hidden_layers: 1e9 }));
+    await expect(addModel(deep, {}, context())).rejects.toThrow(/deep cannot be kept as a model: .*512/);
+  });
+});
