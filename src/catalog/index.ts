@@ -10,7 +10,7 @@ export { namesOfRecord, resolveModelLabel } from './model-label.ts';
 export type { ResolvedModelLabel } from './model-label.ts';
 export type { ModelRecord, SourceRecord } from './model-record.ts';
 export { withOwnModels } from './own-models.ts';
-export { resolveModelName } from './model-name.ts';
+export { ModelNameError, resolveModelName } from './model-name.ts';
 export type { ModelNameErrorCode, ResolvedModelName } from './model-name.ts';
 export { derivePeaks, peakOf, precisionSupport } from './peaks.ts';
 export type { Accumulate, DerivedPeak, ExecutedOn, PrecisionSupport, StatedPeak } from './peaks.ts';

@@ -1,15 +1,19 @@
 import { statfsSync } from 'node:fs';
 import path from 'node:path';
 import { EngineFailure } from '../engine/index.ts';
-import { resolveModelName } from '../catalog/index.ts';
 import { planLayers, type LayerChoice, type OpenedModel, type SweepModel } from '../measure/index.ts';
-import { readGgufSummary, shapeHashOf, type CacheLease, type SyntheticCache } from '../model/host/index.ts';
+import {
+  isModelFile,
+  modelFrom,
+  readGgufSummary,
+  shapeHashOf,
+  webAccessOf,
+  type CacheLease,
+  type SyntheticCache,
+} from '../model/host/index.ts';
 import {
   isEngineArchitecture,
-  isMixName,
-  MIX_NAMES,
   parameterCount,
-  shapeOf,
   weightBytes,
   type MixName,
   type ModelShape,
@@ -17,8 +21,8 @@ import {
 import { bytes, type Bytes } from '../units/index.ts';
 import { openCache } from './cache.ts';
 import type { CliContext } from './context.ts';
-import { CommandFailure } from './exit.ts';
 import { knownModels } from './known-models.ts';
+import { warnOfOtherTypes } from './other-types.ts';
 import { startByteProgress } from './progress.ts';
 
 export interface ModelOptions {
@@ -31,10 +35,6 @@ export interface ModelOptions {
   readonly knowsArchitecture: (name: string) => boolean;
 }
 
-/** Whether a MODEL argument means a file: it has that ending, or looks like a path. */
-const isFile = (text: string): boolean =>
-  /\.gguf$/i.test(text) || /^(?:\.{0,2}[/\\]|[a-z]:[/\\])/i.test(text);
-
 /**
  * What a MODEL argument means. Names are resolved at once, so that a typing error ends the command before anything is
  * measured; files are looked at when their turn comes, and what is wrong with one is the outcome of its points.
@@ -44,10 +44,13 @@ export async function sweepModel(
   options: ModelOptions,
   context: CliContext,
 ): Promise<SweepModel> {
-  if (isFile(text)) return fileModel(text, options);
-  const { record, quantisation } = resolveModelName(text, knownModels(context), MIX_NAMES);
-  if (!isMixName(quantisation)) throw new CommandFailure(`${text}: ${quantisation} cannot be synthesised.`);
-  return syntheticModel(text, shapeOf(record), quantisation, options, context);
+  if (isModelFile(text)) return fileModel(text, options);
+  const named = await modelFrom(text, {
+    records: knownModels(context),
+    access: webAccessOf(process.env, context.signal),
+  });
+  warnOfOtherTypes(named, context);
+  return syntheticModel(text, named.shape, named.mix, options, context);
 }
 
 async function fileModel(file: string, options: ModelOptions): Promise<SweepModel> {
@@ -161,4 +164,4 @@ export const architecturesOf = (embedded: boolean): ((name: string) => boolean) 
   embedded ? isEngineArchitecture : () => true;
 
 /** The name of a file or a catalogue name, short enough for a line. */
-export const shortName = (text: string): string => (isFile(text) ? path.basename(text) : text);
+export const shortName = (text: string): string => (isModelFile(text) ? path.basename(text) : text);

@@ -10,11 +10,10 @@ import {
   type PartialPlacement,
 } from '../advise/index.ts';
 import { readDeviceRecordsNaming, readMachineRecordsNaming } from '../catalog/host/index.ts';
-import { findDevice, findMachine, resolveMachine, resolveModelName } from '../catalog/index.ts';
+import { findDevice, findMachine, resolveMachine } from '../catalog/index.ts';
+import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
-  isMixName,
   MIX_NAMES,
-  shapeOf,
   type ContextMemorySettings,
   type KvCacheType,
   type ModelShape,
@@ -26,6 +25,7 @@ import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import type { FitFlags } from './fit-command.ts';
 import { knownModelsNaming } from './known-models.ts';
+import { warnOfOtherTypes } from './other-types.ts';
 import { printDocument, printTable } from './output.ts';
 
 /** A machine whose memory is known. */
@@ -36,14 +36,12 @@ interface NamedBudget {
 
 /** Says what a model takes, and whether a machine has it. */
 export async function runFit(model: string, flags: FitFlags, context: CliContext): Promise<ExitCode> {
-  const { record, quantisation } = resolveModelName(
-    model,
-    knownModelsNaming(model.split(':')[0] ?? model, context),
-    MIX_NAMES,
-  );
-  if (!isMixName(quantisation))
-    throw new CommandFailure(`${model}: the tensors of ${quantisation} are not known.`);
-  const shape = shapeOf(record);
+  const named = await modelFrom(model, {
+    records: knownModelsNaming(model.split(':')[0] ?? model, context),
+    access: webAccessOf(process.env, context.signal),
+  });
+  warnOfOtherTypes(named, context);
+  const { id, title, shape, mix: quantisation } = named;
   const settings = settingsOf(flags, shape);
   const placement: Placement = {
     gpuLayers: flags.nGpuLayers < 0 ? null : flags.nGpuLayers,
@@ -59,7 +57,7 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
     mixes: MIX_NAMES.filter((name) => name !== 'F32'),
   });
   if ('unsupported' in fit) {
-    throw new CommandFailure(`llama.cpp refuses these settings for ${record.id}: ${fit.unsupported}.`);
+    throw new CommandFailure(`llama.cpp refuses these settings for ${id}: ${fit.unsupported}.`);
   }
   const exact =
     flags.exact === true
@@ -69,7 +67,7 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
   const llama = llamaFlags(settings, chosen);
   if (flags.json === true) {
     printDocument(context, 'fit', {
-      model: { id: record.id, quantisation },
+      model: { id, quantisation },
       machine: machine.name,
       settings: fit.breakdown.context,
       placement,
@@ -79,7 +77,7 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
     });
     return 0;
   }
-  print({ title: `${record.name} ${quantisation} on ${machine.name}`, fit, settings, llama }, context);
+  print({ title: `${title} ${quantisation} on ${machine.name}`, fit, settings, llama }, context);
   if (exact !== null) (await import('./fit-exact.ts')).printEngine(exact, context);
   return 0;
 }

@@ -1,20 +1,13 @@
 import type { Command } from 'commander';
 import { lstat } from 'node:fs/promises';
-import { resolveModelName } from '../catalog/index.ts';
-import { writeSynthetic } from '../model/host/index.ts';
-import {
-  isMixName,
-  MIX_NAMES,
-  sampleLayers,
-  shapeOf,
-  type MixName,
-  type ModelShape,
-} from '../model/index.ts';
+import { modelFrom, webAccessOf, writeSynthetic } from '../model/host/index.ts';
+import { sampleLayers, type MixName, type ModelShape } from '../model/index.ts';
 import { formatBytes } from '../units/index.ts';
 import type { CliContext, Enter } from './context.ts';
 import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
 import { knownModels } from './known-models.ts';
 import { IntegerListError, parseIntegerList } from './integer-list.ts';
+import { warnOfOtherTypes } from './other-types.ts';
 import { printDocument } from './output.ts';
 import { startByteProgress } from './progress.ts';
 
@@ -37,12 +30,15 @@ export function configureSynth(command: Command, enter: Enter): void {
 }
 
 async function runSynth(name: string, flags: SynthFlags, context: CliContext): Promise<ExitCode> {
-  const { record, quantisation } = resolveModelName(name, knownModels(context), MIX_NAMES);
-  if (!isMixName(quantisation)) throw new UsageError(`The quantisation ${quantisation} cannot be written.`);
-  const shape = shapeOf(record);
+  const named = await modelFrom(name, {
+    records: knownModels(context),
+    access: webAccessOf(process.env, context.signal),
+  });
+  warnOfOtherTypes(named, context);
+  const { id, shape, mix: quantisation } = named;
   const layers = flags.layers === undefined ? undefined : chooseLayers(flags.layers, shape, quantisation);
   await refuseExisting(flags.output, flags.force === true);
-  const progress = startByteProgress(`${record.id} ${quantisation}`, context);
+  const progress = startByteProgress(`${id} ${quantisation}`, context);
   try {
     const file = await writeSynthetic({
       shape,
@@ -55,7 +51,7 @@ async function runSynth(name: string, flags: SynthFlags, context: CliContext): P
     progress.stop();
     if (flags.json === true) {
       printDocument(context, 'synthetic-model', {
-        model: record.id,
+        model: id,
         quantisation,
         layers: layers ?? null,
         file: file.path,
@@ -63,9 +59,7 @@ async function runSynth(name: string, flags: SynthFlags, context: CliContext): P
         shapeHash: file.shapeHash,
       });
     } else {
-      context.stdout(
-        `${file.path}: ${record.id} ${quantisation}, ${formatBytes(file.bytes)}, random weights`,
-      );
+      context.stdout(`${file.path}: ${id} ${quantisation}, ${formatBytes(file.bytes)}, random weights`);
     }
     return 0;
   } finally {

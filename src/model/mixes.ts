@@ -299,8 +299,8 @@ export const MIXES = {
   TQ1_0: { fileType: 36, base: 'TQ1_0', embedding: 'Q4_K' },
   TQ2_0: { fileType: 37, base: 'TQ2_0', embedding: 'Q4_K' },
   Q2_0: { fileType: 41, base: 'Q2_0', embedding: 'Q4_K' },
+  /** llama-quantize calls it MXFP4_MOE. */
   MXFP4: { fileType: 38, base: 'MXFP4', head: 'Q8_0' },
-  MXFP4_MOE: { fileType: 38, base: 'MXFP4', head: 'Q8_0' },
   F16: { fileType: 1, base: 'F16' },
   BF16: { fileType: 32, base: 'BF16' },
   F32: { fileType: 0, base: 'F32' },

@@ -11,3 +11,5 @@ export type { HubFile, HubName } from './hugging-face.ts';
 export { readRemoteHeader } from './read-remote.ts';
 export { webAccessOf } from './web.ts';
 export type { WebAccess } from './web.ts';
+export { isModelAddress, isModelFile, modelFrom } from './model-from.ts';
+export type { ModelFileFacts, ModelSources, NamedModel } from './model-from.ts';
