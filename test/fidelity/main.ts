@@ -1,7 +1,8 @@
 /**
  * `npm run fidelity`: holds Ridgepoint against the official llama-bench and against whole models, on this machine, and
  * prints the tables of docs/fidelity.md. It takes about half an hour and 15 GB of disk, and wants a quiet machine.
- * `npm run fidelity -- engine`, `-- labels` and `-- layers` run one part.
+ * `npm run fidelity -- engine`, `-- labels`, `-- layers` and `-- memory` run one part; the tables of the last are in
+ * docs/memory.md.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,8 +10,14 @@ import path from 'node:path';
 import { compareEngines } from './engine-parity.ts';
 import { compareLabels } from './labels.ts';
 import { compareLayers } from './layer-sampling.ts';
+import { compareAllMemory } from './memory.ts';
 
-const parts = { engine: compareEngines, labels: compareLabels, layers: compareLayers };
+const parts = {
+  engine: compareEngines,
+  labels: compareLabels,
+  layers: compareLayers,
+  memory: compareAllMemory,
+};
 
 const wanted = process.argv.slice(2);
 const folder = mkdtempSync(path.join(tmpdir(), 'ridgepoint-fidelity-'));

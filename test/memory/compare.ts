@@ -19,12 +19,14 @@ import {
 import { MIB } from '../../src/units/index.ts';
 
 /**
- * What the two engines have here. Vulkan's is llvmpipe, which takes no tensor above 128 MiB (`maxStorageBufferRange`,
- * LP_MAX_TGSI_SHADER_BUFFER_SIZE in Mesa's src/gallium/drivers/llvmpipe/lp_limits.h), while every GPU takes 4 GiB.
+ * The largest tensor that the two engines take here. Vulkan's is llvmpipe, whose `maxStorageBufferRange` is 128 MiB
+ * (LP_MAX_TGSI_SHADER_BUFFER_SIZE, src/gallium/drivers/llvmpipe/lp_limits.h of Mesa); that of GPUs is 4 GiB.
  */
+export const LARGEST_TENSOR = { cpu: COMPUTE_BACKENDS.cpu.maxTensorBytes, vulkan: 128 * MIB };
+
 const BACKENDS = {
   cpu: COMPUTE_BACKENDS.cpu,
-  vulkan: { ...COMPUTE_BACKENDS.vulkan, maxTensorBytes: 128 * MIB },
+  vulkan: { ...COMPUTE_BACKENDS.vulkan, maxTensorBytes: LARGEST_TENSOR.vulkan },
 };
 
 /** What the engine says of a context, and what is computed here. */

@@ -1,0 +1,139 @@
+import { readModelRecords } from '../../src/catalog/host/index.ts';
+import { EngineFailure, type ContextSettings } from '../../src/engine/index.ts';
+import {
+  DEFAULT_CONTEXT,
+  kvCaches,
+  resolveContext,
+  shapeOf,
+  tensorsOf,
+  type ModelShape,
+} from '../../src/model/index.ts';
+import { MIB } from '../../src/units/index.ts';
+import {
+  compareMemory,
+  contextsOf,
+  figuresOf,
+  LARGEST_TENSOR,
+  type Comparison,
+  type Figure,
+} from '../memory/compare.ts';
+import { printRows } from './table.ts';
+
+/** What people download most. */
+const MIX = 'Q4_K_M';
+
+/**
+ * One model of each architecture, the one with the fewest layers, in every combination of contexts: the tables of
+ * docs/memory.md. Vulkan is llvmpipe's, with the combinations that it can take.
+ */
+export async function compareAllMemory(): Promise<void> {
+  process.env['GGML_VK_VISIBLE_DEVICES'] = '0';
+  for (const variant of ['cpu', 'vulkan'] as const) {
+    process.stdout.write(`\n### ${variant}\n\n`);
+    const tally = { figures: 0, near: 0, close: 0 };
+    const rows: string[][] = [];
+    for (const shape of smallestOfEachArchitecture()) {
+      if (variant === 'vulkan' && hasLargeWeights(shape)) {
+        rows.push([shape.architecture, shape.id, 'weights above 128 MiB', '', '', '', '']);
+        continue;
+      }
+      const contexts = contextsOf(shape.contextLength).filter(
+        (context) => variant === 'cpu' || cachesFit(shape, context),
+      );
+      rows.push(await rowOf(shape, variant, contexts, tally));
+      process.stderr.write(`${variant} ${shape.architecture}\n`);
+    }
+    printRows(
+      ['architecture', 'model', 'contexts', 'weights, state', 'worst compute buffer', 'engine', 'here'],
+      rows,
+    );
+    process.stdout.write(
+      `Of ${tally.figures} compute buffers ${tally.near} are within 10 % or 64 MiB, ${tally.close} within 5 % or 32 MiB.\n`,
+    );
+  }
+}
+
+function smallestOfEachArchitecture(): ModelShape[] {
+  const chosen = new Map<string, ModelShape>();
+  for (const shape of readModelRecords().map(shapeOf)) {
+    const other = chosen.get(shape.architecture);
+    if (other === undefined || shape.layers < other.layers) chosen.set(shape.architecture, shape);
+  }
+  return [...chosen.values()].sort((a, b) => a.architecture.localeCompare(b.architecture));
+}
+
+/** Weights of the layers that llvmpipe would leave to the processor, which no GPU does. */
+const hasLargeWeights = (shape: ModelShape): boolean =>
+  tensorsOf(shape, MIX).some(({ layer, bytes }) => layer !== null && bytes > LARGEST_TENSOR.vulkan);
+
+/** The engine aborts where it has to write to a cache that its device cannot take. */
+function cachesFit(shape: ModelShape, settings: ContextSettings): boolean {
+  const context = resolveContext({
+    ...DEFAULT_CONTEXT,
+    contextTokens: settings.contextTokens,
+    sequences: settings.sequences,
+    ubatchTokens: settings.ubatchTokens,
+  });
+  return kvCaches(shape, context).every(({ layers }) =>
+    layers.every(({ keyBytes, valueBytes }) => Math.max(keyBytes, valueBytes) <= LARGEST_TENSOR.vulkan),
+  );
+}
+
+async function rowOf(
+  shape: ModelShape,
+  variant: 'cpu' | 'vulkan',
+  contexts: readonly ContextSettings[],
+  tally: { figures: number; near: number; close: number },
+): Promise<string[]> {
+  const head = [shape.architecture, shape.id];
+  let compared: Comparison[];
+  try {
+    compared = await compareMemory(shape, MIX, variant, contexts);
+  } catch (error) {
+    if (!(error instanceof EngineFailure)) throw error;
+    return [...head, `the engine ${error.kind}`, '', '', '', ''];
+  }
+  let worst: { readonly figure: Figure; readonly settings: ContextSettings } | null = null;
+  let isExact = true;
+  let accepted = 0;
+  for (const { settings, engine, computed } of compared) {
+    if ('refusal' in engine || 'unsupported' in computed) {
+      isExact &&= 'refusal' in engine && 'unsupported' in computed && engine.refusal === computed.unsupported;
+      continue;
+    }
+    accepted += 1;
+    const { weights, state, compute } = figuresOf(engine, computed);
+    isExact &&= [weights, state].every(({ engineBytes, computedBytes }) => engineBytes === computedBytes);
+    for (const figure of compute) {
+      tally.figures += 1;
+      if (isWithin(figure, 0.1, 64)) tally.near += 1;
+      if (isWithin(figure, 0.05, 32)) tally.close += 1;
+      if (worst === null || excessOf(figure) > excessOf(worst.figure)) worst = { figure, settings };
+    }
+  }
+  return [
+    ...head,
+    accepted === compared.length ? String(accepted) : `${accepted}, ${compared.length - accepted} refused`,
+    isExact ? 'exact' : 'differ',
+    worst === null ? '' : describeContext(worst.settings),
+    worst === null ? '' : mebibytes(worst.figure.engineBytes),
+    worst === null ? '' : mebibytes(worst.figure.computedBytes),
+  ];
+}
+
+const differenceOf = ({ engineBytes, computedBytes }: Figure): number =>
+  Math.abs(engineBytes - computedBytes);
+
+const isWithin = (figure: Figure, fraction: number, most: number): boolean =>
+  differenceOf(figure) <= Math.max(fraction * figure.engineBytes, most * MIB);
+
+/** How far a figure uses up what it is allowed: 1 is all of it. */
+const excessOf = (figure: Figure): number =>
+  differenceOf(figure) / Math.max(0.1 * figure.engineBytes, 64 * MIB);
+
+const mebibytes = (size: number): string => `${(size / MIB).toFixed(1)} MiB`;
+
+function describeContext(settings: ContextSettings): string {
+  const { contextTokens, ubatchTokens, flashAttention, sequences, cacheTypeK } = settings;
+  return `${contextTokens} tokens, -ub ${ubatchTokens}, -fa ${flashAttention}, -np ${sequences}, ${cacheTypeK}`;
+}
