@@ -138,6 +138,7 @@ function slug(text: string): string {
  */
 const DECORATIONS: readonly (readonly [RegExp, string])[] = [
   [/^\d+th-gen-/, ''],
+  [/^(intel-)?core-(?=[im]\d)/, '$1'],
   [/-radv(?:-[a-z0-9]+)*$/, ''],
   [/-w-radeon(?:-[a-z0-9]+)*$/, ''],
   [/^(nvidia-)?geforce-/, '$1'],

@@ -176,6 +176,8 @@ describe('looking up a device', () => {
     ['13th Gen Intel(R) Core(TM) i9-13900K', 'intel-core-i9-13900k', 1],
     ['Intel(R) Xeon(R) CPU E5-2667 v4 @ 3.20GHz', 'intel-xeon-e5-2667-v4', 1],
     ['AMD Ryzen Threadripper PRO 7995WX 96-Cores', 'amd-threadripper-7995wx', 1],
+    ['i9-12900k', 'intel-core-i9-12900k', 1],
+    ['12th Gen Intel(R) Core(TM) i7-1280P', 'intel-core-i7-1280p', 1],
     ['AMD Ryzen 7 4800H with Radeon Graphics', 'amd-ryzen-4800h', 1],
     ['cpu-intel-core-i9-14900k-alderlake', 'intel-core-i9-14900k', 1],
   ])('%s is %s', (text, id, count) => {
