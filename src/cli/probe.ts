@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
-import { readDeviceRecords, readModelRecords } from '../catalog/host/index.ts';
-import { findDevice, resolveModelName, type CatalogDevice } from '../catalog/index.ts';
+import { readDeviceRecords, readModelRecords, readPublishedReadings } from '../catalog/host/index.ts';
+import { resolveModelName, type CatalogDevice } from '../catalog/index.ts';
 import type { EngineDevice } from '../engine/index.ts';
-import { valueOf } from '../machine/index.ts';
+import { matchCatalogue, valueOf } from '../machine/index.ts';
 import {
   measuredSpeeds,
   planBandwidth,
@@ -25,6 +25,7 @@ import { buildProbeReport, renderProbeText, rooflineSvg, type ProbeReport } from
 import { bytes, seconds, type Bytes } from '../units/index.ts';
 import { chooseEngine, weightMemory, type ChosenEngine } from './bench-engine.ts';
 import { openLog, readMachine, type Machine } from './bench-host.ts';
+import { readConfig } from './config.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { printJson } from './output.ts';
@@ -66,7 +67,8 @@ export async function runProbe(options: ProbeOptions, context: CliContext): Prom
     parts: options.parts,
     readings: run.readings,
     caches: cachesOf(machine, device),
-    catalogDevice: catalogDeviceOf(device),
+    catalogDevice: await catalogDeviceOf(machine, device, context),
+    published: readPublishedReadings(),
     speeds: await speedsOf(machine, context),
     notes,
     interrupted,
@@ -167,12 +169,16 @@ function cachesOf({ facts }: Machine, device: EngineDevice): CacheLevel[] {
   ].flatMap(({ name, size }) => (size === undefined || size === 0 ? [] : [{ name, sizeBytes: size }]));
 }
 
-function catalogDeviceOf(device: EngineDevice): CatalogDevice | null {
-  const hints = {
-    kind: device.kind === 'cpu' ? 'cpu' : 'gpu',
-    ...(device.totalBytes === null ? {} : { memoryBytes: device.totalBytes }),
-  } as const;
-  return findDevice(device.description, readDeviceRecords(), hints)?.device ?? null;
+/** The entry of the catalogue that describes the probed part of this machine; the user's own choice goes first. */
+async function catalogDeviceOf(
+  { facts }: Machine,
+  device: EngineDevice,
+  context: CliContext,
+): Promise<CatalogDevice | null> {
+  const part = device.kind === 'cpu' ? 'cpu' : 'gpu';
+  const config = await readConfig(context.paths);
+  const matches = matchCatalogue(facts, readDeviceRecords(), config.device);
+  return matches.find((match) => match.part === part)?.device ?? null;
 }
 
 /** Models of the catalogue that were measured here, as points of the roofline. */

@@ -1,4 +1,12 @@
-import { bandwidthsOf, peakOf, type CatalogDevice, type DataType } from '../catalog/index.ts';
+import {
+  bandwidthsOf,
+  peakOf,
+  referenceRange,
+  type CatalogDevice,
+  type DataType,
+  type MeasuredQuantity,
+  type PublishedReading,
+} from '../catalog/index.ts';
 import type { EngineDescription, EngineDevice } from '../engine/index.ts';
 import { mergeTelemetry, type MachineFacts, type Telemetry } from '../machine/index.ts';
 import {
@@ -23,13 +31,24 @@ import type { Finding } from './check-report.ts';
 /** Fields are added, never changed, within a major version. */
 const PROBE_REPORT_SCHEMA_VERSION = 1;
 
-/** What the datasheet says, as the catalogue derives it. */
+/** What others measured on the same device, in bytes or operations per second. */
+export interface Reference {
+  readonly quantity: MeasuredQuantity;
+  /** ggml's name of it; null for what has no type. */
+  readonly type: string | null;
+  readonly low: number;
+  readonly high: number;
+  readonly readings: number;
+}
+
+/** What the datasheet says, as the catalogue derives it, and what others measured. */
 export interface TheoreticalRoof {
   readonly deviceId: string;
   readonly deviceName: string;
   readonly peaks: readonly { readonly type: string; readonly flopPerSecond: FlopPerSecond }[];
   /** Slowest first: which modules are fitted decides. */
   readonly bandwidthsBytesPerSecond: readonly BytesPerSecond[];
+  readonly references: readonly Reference[];
 }
 
 /** The one document of a probe. */
@@ -69,6 +88,8 @@ export interface ProbeFacts extends Omit<
   /** Of the device, smallest first; empty where they are unknown. */
   readonly caches: readonly CacheLevel[];
   readonly catalogDevice: CatalogDevice | null;
+  /** Of any device. */
+  readonly published: readonly PublishedReading[];
   readonly speeds: readonly MeasuredSpeed[];
 }
 
@@ -79,9 +100,22 @@ const PEAK_TYPES: readonly (readonly [type: string, dataType: DataType])[] = [
   ['Q8_0', 'int8'],
 ];
 
+const REFERENCES: readonly {
+  readonly quantity: MeasuredQuantity;
+  readonly type: string | null;
+  readonly dataType?: DataType;
+}[] = [
+  { quantity: 'read-bandwidth', type: null },
+  { quantity: 'write-bandwidth', type: null },
+  { quantity: 'copy-bandwidth', type: null },
+  { quantity: 'host-to-device', type: null },
+  { quantity: 'device-to-host', type: null },
+  ...PEAK_TYPES.map(([type, dataType]) => ({ quantity: 'gemm' as const, type, dataType })),
+];
+
 /** Judges what a probe has read. Pure: the same readings give the same report. */
 export function buildProbeReport(facts: ProbeFacts): ProbeReport {
-  const { parts, readings, caches, catalogDevice, speeds, ...shown } = facts;
+  const { parts, readings, caches, catalogDevice, published, speeds, ...shown } = facts;
   const curves = bandwidthCurves(readings);
   const levels = bandwidthLevels(curves, facts.threads, caches);
   const results = gemmResults(readings);
@@ -101,7 +135,7 @@ export function buildProbeReport(facts: ProbeFacts): ProbeReport {
     bandwidth: part('bandwidth', curves.length > 0, { levels, curves }),
     gemm: part('gemm', results.length > 0, { results }),
     transfer: part('transfer', transfers.length > 0, { curves: transfers }),
-    theory: theoryOf(catalogDevice),
+    theory: theoryOf(catalogDevice, published),
     roofline: rooflineOf(results, levels, speeds),
     telemetry: readings
       .flatMap(({ subject, telemetry }) => (subject.kind === 'part' ? (telemetry ?? []) : []))
@@ -117,7 +151,10 @@ const PART_OF: Readonly<Record<ProbeReading['subject']['kind'], ProbePart | null
   end: null,
 };
 
-function theoryOf(device: CatalogDevice | null): Finding<TheoreticalRoof> {
+function theoryOf(
+  device: CatalogDevice | null,
+  published: readonly PublishedReading[],
+): Finding<TheoreticalRoof> {
   if (device === null)
     return { missing: 'this device is not in the catalogue (ridgepoint devices lists what is)' };
   const peaks = PEAK_TYPES.flatMap(([type, dataType]) => {
@@ -130,6 +167,12 @@ function theoryOf(device: CatalogDevice | null): Finding<TheoreticalRoof> {
       deviceName: device.name,
       peaks,
       bandwidthsBytesPerSecond: bandwidthsOf(device).map(({ bytesPerSecond }) => bytesPerSecond),
+      references: REFERENCES.flatMap(({ quantity, type, dataType }) => {
+        const range = referenceRange(device.id, quantity, published, dataType);
+        if (range === null) return [];
+        const { low, high, readings } = range;
+        return [{ quantity, type, low, high, readings }];
+      }),
     },
   };
 }

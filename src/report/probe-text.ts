@@ -1,7 +1,10 @@
+import { TRANSFER_DIRECTIONS } from '../engine/index.ts';
 import type { Fact, Telemetry } from '../machine/index.ts';
 import { shapeLabel, type GemmResult } from '../measure/index.ts';
 import {
   bytes,
+  bytesPerSecond,
+  flopPerSecond,
   formatBandwidth,
   formatBytes,
   formatFlopPerSecond,
@@ -10,7 +13,7 @@ import {
   formatSignificant,
   fraction,
 } from '../units/index.ts';
-import type { ProbeReport } from './probe-report.ts';
+import type { ProbeReport, Reference } from './probe-report.ts';
 import { rooflineChart } from './roofline-chart.ts';
 import { renderSections, type ReportSection } from './sections.ts';
 
@@ -79,6 +82,11 @@ function bandwidthSection({ bandwidth, theory, device }: ProbeReport): ReportSec
       );
     }
   }
+  for (const operation of ['read', 'write', 'copy'] as const) {
+    const format = (value: number): string => formatBandwidth(bytesPerSecond(value));
+    const clause = othersGot(theory, `${operation}-bandwidth`, null, format);
+    notes.push(...clause.map((text) => `${operation}: ${text}`));
+  }
   return { title, rows, notes };
 }
 
@@ -101,6 +109,18 @@ function threadSections({ bandwidth }: ProbeReport): ReportSection[] {
   return [{ title: 'Largest working set, by threads', rows, notes: [] }];
 }
 
+/** What others measured of one thing, as a clause; nothing where nobody has. */
+function othersGot(
+  theory: ProbeReport['theory'],
+  quantity: Reference['quantity'],
+  type: string | null,
+  format: (value: number) => string,
+): string[] {
+  if ('missing' in theory) return [];
+  const found = theory.found.references.find((each) => each.quantity === quantity && each.type === type);
+  return found === undefined ? [] : [`others got ${format(found.low)} to ${format(found.high)}`];
+}
+
 function gemmSection({ gemm, theory }: ProbeReport): ReportSection {
   const title = 'Matrix products (MAMF), batch in the middle: M x N x K';
   if ('missing' in gemm) return missing(title, gemm.missing);
@@ -110,6 +130,9 @@ function gemmSection({ gemm, theory }: ProbeReport): ReportSection {
       `best ${formatFlopPerSecond(result.best.rate.value)} at ${shapeLabel(result.best.shape)}`,
       `median ${formatFlopPerSecond(result.median)}, geometric mean ${formatFlopPerSecond(result.geometricMean)} of ${result.shapesTimed} ${result.shapesTimed === 1 ? 'shape' : 'shapes'}`,
       ...peakShare(result),
+      ...othersGot(theory, 'gemm', result.by === 'ggml' ? result.type : null, (value) =>
+        formatFlopPerSecond(flopPerSecond(value)),
+      ),
       ...steadyText(result),
     ].join('; '),
   ]);
@@ -150,7 +173,7 @@ function powerOf({ gpuPowerWatts, cpuPowerWatts }: Telemetry): number | null {
   return cpuPowerWatts.known ? cpuPowerWatts.value : null;
 }
 
-function transferSection({ transfer, device }: ProbeReport): ReportSection {
+function transferSection({ transfer, device, theory }: ProbeReport): ReportSection {
   const title = 'Transfers between host and device';
   if ('missing' in transfer) return missing(title, transfer.missing);
   const { curves } = transfer.found;
@@ -172,7 +195,13 @@ function transferSection({ transfer, device }: ProbeReport): ReportSection {
           ].join(', '),
     ];
   });
+  const quantities = { 'to-device': 'host-to-device', 'from-device': 'device-to-host' } as const;
   const notes = [
+    ...TRANSFER_DIRECTIONS.flatMap((direction) =>
+      othersGot(theory, quantities[direction], null, (value) => formatBandwidth(bytesPerSecond(value))).map(
+        (clause) => `${direction}: ${clause}`,
+      ),
+    ),
     ...(curves.some(({ memory }) => memory === 'pinned')
       ? []
       : ['This device has no pinned memory on the host, so only pageable memory was timed.']),
