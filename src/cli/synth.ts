@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { lstat } from 'node:fs/promises';
 import { modelFrom, webAccessOf, writeSynthetic } from '../model/host/index.ts';
-import { sampleLayers, type MixName, type ModelShape } from '../model/index.ts';
+import { fewestRunnableLayers, sampleLayers, type MixName, type ModelShape } from '../model/index.ts';
 import { formatBytes } from '../units/index.ts';
 import type { CliContext, Enter } from './context.ts';
 import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
@@ -75,6 +75,12 @@ function chooseLayers(text: string, shape: ModelShape, mix: MixName): number[] {
     if (count < 1 || count > shape.layers) {
       throw new UsageError(
         `${shape.id} has ${shape.layers} layers; --layers ${text} asks for ${count} of them.`,
+      );
+    }
+    const fewest = fewestRunnableLayers(shape);
+    if (count < fewest) {
+      throw new UsageError(
+        `${shape.id} has layers of ${fewest} kinds that llama.cpp runs only together; give --layers ${fewest} or more.`,
       );
     }
     return sampleLayers(shape, mix, count);

@@ -1,4 +1,5 @@
 import {
+  fewestRunnableLayers,
   sampleComposition,
   sampleLayers,
   planSyntheticFile,
@@ -105,6 +106,13 @@ function checkedCounts(shape: ModelShape, counts: readonly number[]): readonly n
     throw new LayerPlanError(
       'unsupported',
       `--layers ${counts.join(',')} does not suit ${shape.id}: give two or more rising counts up to its ${shape.layers} layers, "all", or "auto".`,
+    );
+  }
+  const fewest = fewestRunnableLayers(shape);
+  if (counts.some((count) => count < fewest)) {
+    throw new LayerPlanError(
+      'unsupported',
+      `--layers ${counts.join(',')} does not suit ${shape.id}: it has layers of ${fewest} kinds that llama.cpp runs only together; start with ${fewest} or more.`,
     );
   }
   return counts;

@@ -19,6 +19,7 @@ export {
 export type { ModelTensor } from './tensors.ts';
 export { kvBytesPerToken } from './kv-cache.ts';
 export type { KvBytesPerToken } from './kv-cache.ts';
+export { fewestRunnableLayers } from './engine-needs.ts';
 export { layerKinds, sampleComposition, sampleLayers } from './layer-sampling.ts';
 export type { LayerKind, SampleComposition } from './layer-sampling.ts';
 export { GgufError } from './gguf/gguf-error.ts';

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { tinyShape } from '../../test/fixtures/tiny-shapes.ts';
 import { readModelRecords } from '../catalog/host/index.ts';
 import {
+  fewestRunnableLayers,
   isSlidingWindowLayer,
   layerKinds,
   sampleComposition,
@@ -22,9 +23,10 @@ function shapeNamed(id: string): ModelShape {
 }
 
 /** Layers that are in every sample, or in the place of another kind, because the engine asks for them. */
-function pinnedLayers({ sharedKvLayers, recurrent, architecture }: ModelShape): number {
-  if (sharedKvLayers > 0) return 2;
-  return recurrent?.kind === 'rwkv7' || architecture === 'glm-dsa' ? 1 : 0;
+function pinnedLayers(shape: ModelShape): number {
+  if (shape.sharedKvLayers > 0) return 2;
+  const startsInItsOwnWay = shape.recurrent?.kind === 'rwkv7' || shape.architecture === 'glm-dsa';
+  return startsInItsOwnWay ? 1 : fewestRunnableLayers(shape) - 1;
 }
 
 describe('layer kinds', () => {
@@ -61,7 +63,8 @@ describe('sampling layers', () => {
   it('puts every layer where the engine gives it its own kind of attention', () => {
     fc.assert(
       fc.property(fc.constantFrom(...SHAPES), fc.nat(), (shape, seed) => {
-        const count = 1 + (seed % shape.layers);
+        const fewest = fewestRunnableLayers(shape);
+        const count = fewest + (seed % (shape.layers - fewest + 1));
         const layers = sampleLayers(shape, 'Q4_K_M', count);
         expect(layers).toHaveLength(count);
         expect(new Set(layers).size).toBe(count);
@@ -116,6 +119,38 @@ describe('sampling layers', () => {
     };
     expect(tally(chosen.map((kind) => kind?.attention))).toEqual(attention);
     expect(tally(chosen.map((kind) => kind?.feedForward))).toEqual(feedForward);
+  });
+
+  it('has recurrent and attending layers wherever the model has both, which the engine runs only together', () => {
+    const hybrids = SHAPES.filter((shape) => {
+      const kinds = new Set(layerKinds(shape, 'F16').map(({ attention }) => attention));
+      return kinds.has('recurrent') && kinds.has('full');
+    });
+    expect(hybrids.length).toBeGreaterThan(20);
+    for (const shape of hybrids) {
+      expect(fewestRunnableLayers(shape)).toBe(2);
+      const kinds = layerKinds(shape, 'F16');
+      for (const count of [2, 3, 4, 5, 8, 12]) {
+        const layers = sampleLayers(shape, 'F16', count);
+        expect(layers).toHaveLength(count);
+        const chosen = layers.map((layer) => kinds[layer]?.attention);
+        expect(chosen).toEqual(expect.arrayContaining(['recurrent', 'full']));
+      }
+    }
+    expect(() => sampleLayers(shapeNamed('jamba-v0.1'), 'F16', 1)).toThrow(
+      /2 kinds that llama.cpp runs only/,
+    );
+  });
+
+  it('has every ratio of DeepSeek V4, and its hash-routed layers first', () => {
+    const shape = shapeNamed('deepseek-v4-flash');
+    expect(fewestRunnableLayers(shape)).toBe(2);
+    for (let count = 2; count <= shape.layers; count += 1) {
+      const layers = sampleLayers(shape, 'F16', count);
+      const ratios = layers.map((layer) => shape.compressedAttention?.ratios[layer]);
+      expect(ratios).toEqual(expect.arrayContaining([4, 128]));
+      expect(layers).toEqual(layers.toSorted((a, b) => a - b));
+    }
   });
 
   it('starts with a layer that has an indexer where later ones reuse its choice', () => {

@@ -1,5 +1,6 @@
 import { fraction, type Fraction } from '../units/index.ts';
 import type { GgmlTypeName } from './ggml-types.ts';
+import { fewestRunnableLayers, withEveryNeed } from './engine-needs.ts';
 import type { MixName } from './mixes.ts';
 import { isExpertLayer, isRecurrentLayer, isSlidingWindowLayer, ofLayer, type ModelShape } from './shape.ts';
 import { allLayers, tensorsOf } from './tensors.ts';
@@ -67,11 +68,17 @@ function positionKind(shape: ModelShape, position: number): string {
  * file which layers have a sliding window or experts, the layer chosen for a position is of the kind that the engine
  * will make it.
  * @returns for each layer of the file, its index in the full model.
- * @throws RangeError when count is not between 1 and the number of layers.
+ * @throws RangeError when count is not between the fewest layers that the engine runs and the number of layers.
  */
 export function sampleLayers(shape: ModelShape, mix: MixName, count: number): number[] {
   if (!Number.isInteger(count) || count < 1 || count > shape.layers) {
     throw new RangeError(`${shape.id} has ${shape.layers} layers; ${count} of them cannot be sampled`);
+  }
+  const fewest = fewestRunnableLayers(shape);
+  if (count < fewest) {
+    throw new RangeError(
+      `${shape.id} has layers of ${fewest} kinds that llama.cpp runs only together; ${count} cannot be sampled`,
+    );
   }
   const kinds = layerKinds(shape, mix);
   const positions = Array.from({ length: count }, (_, position) => position);
@@ -85,30 +92,32 @@ export function sampleLayers(shape: ModelShape, mix: MixName, count: number): nu
     );
     for (const [index, place] of places.entries()) sample[place] = chosen[index] ?? 0;
   }
-  return withIndexerFirst(shape, withSharedCaches(shape, sample), kinds);
+  const mayReplace = (position: number, layer: number): boolean =>
+    positionKind(shape, position) === positionKind(shape, layer);
+  const complete = inOrder(shape, withEveryNeed(shape, sample, mayReplace));
+  return withIndexerFirst(shape, withSharedCaches(shape, complete));
+}
+
+/** The layers in the order of the model, as far as positions are alike. */
+function inOrder(shape: ModelShape, sample: readonly number[]): number[] {
+  const ordered = [...sample];
+  const places = groupBy([...sample.keys()], (position) => positionKind(shape, position));
+  for (const positions of places.values()) {
+    const layers = positions.map((position) => sample[position] ?? 0).sort((a, b) => a - b);
+    for (const [index, position] of positions.entries()) ordered[position] = layers[index] ?? 0;
+  }
+  return ordered;
 }
 
 /**
  * Layers without an indexer of their own reuse the choice of the one before them, so that the first of a file has one
- * (the assertion in src/models/glm-dsa.cpp, release v0.5.0): the first that the sample has moves to the front; where
- * it has none, one of the same kind of network takes the place of the first.
+ * (the assertion in src/models/glm-dsa.cpp, release v0.5.0): the first that the sample has moves to the front.
  */
-function withIndexerFirst(
-  shape: ModelShape,
-  sample: readonly number[],
-  kinds: readonly LayerKind[],
-): number[] {
-  const owns = (layer: number): boolean => shape.indexer !== null && ofLayer(shape.indexer.onLayers, layer);
-  const [first = 0, ...others] = sample;
+function withIndexerFirst({ indexer }: ModelShape, sample: readonly number[]): number[] {
+  const owns = (layer: number): boolean => indexer !== null && ofLayer(indexer.onLayers, layer);
   // Where the first layers of the model have none, none is reused (MiniMax M3, DeepSeek V4).
-  if (shape.indexer === null || !owns(0) || owns(first)) return [...sample];
-  const own = others.find(owns);
-  if (own !== undefined) return [own, ...sample.filter((layer) => layer !== own)];
-  const network = kinds[first]?.feedForward;
-  return [
-    allLayers(shape).find((layer) => owns(layer) && kinds[layer]?.feedForward === network) ?? 0,
-    ...others,
-  ];
+  const first = owns(0) ? sample.find(owns) : sample[0];
+  return first === undefined ? [...sample] : [first, ...sample.filter((layer) => layer !== first)];
 }
 
 /**
