@@ -1,8 +1,9 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pc from 'picocolors';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { tinyShape } from '../../test/fixtures/tiny-shapes.ts';
 import { resolveModelName } from '../catalog/index.ts';
 import { writeSynthetic } from '../model/host/index.ts';
@@ -76,12 +77,45 @@ describe('ridgepoint models add', () => {
     expect(same.map(({ organisation }) => organisation)).toEqual(['own']);
   });
 
+  it('fetches the config.json of a repository, by its name, its page or its address', async () => {
+    const asked: string[] = [];
+    const config = JSON.stringify(await glmConfig());
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? '');
+      const known = request.url === '/zai-org/GLM-4.5-Air/resolve/main/config.json';
+      response.writeHead(known ? 200 : 404).end(known ? config : 'Entry not found');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('the server has no port');
+    const endpoint = `http://127.0.0.1:${address.port}`;
+    vi.stubEnv('HF_ENDPOINT', endpoint);
+    try {
+      for (const source of [
+        'zai-org/GLM-4.5-Air',
+        `${endpoint}/zai-org/GLM-4.5-Air`,
+        `${endpoint}/zai-org/GLM-4.5-Air/blob/main/config.json`,
+        `${endpoint}/zai-org/GLM-4.5-Air/resolve/main/config.json`,
+      ]) {
+        printed = [];
+        await addModel(source, {}, context());
+        expect(printed.join()).toMatch(/^glm-4\.5-air was written/);
+      }
+      expect(asked).toEqual(Array<string>(4).fill('/zai-org/GLM-4.5-Air/resolve/main/config.json'));
+      await expect(addModel('zai-org/None', {}, context())).rejects.toThrow(/zai-org\/None.*config\.json/);
+    } finally {
+      vi.unstubAllEnvs();
+      server.close();
+    }
+  });
+
   it('says in one sentence what it cannot read', async () => {
     const text = path.join(folder, 'notes.txt');
     await writeFile(text, 'no model');
     await expect(addModel(text, {}, context())).rejects.toThrow(/notes\.txt is neither a GGUF file nor JSON/);
     await expect(addModel(folder, {}, context())).rejects.toThrow(/is not a file; give the config\.json/);
     await expect(addModel(path.join(folder, 'x'), {}, context())).rejects.toThrow(/There is no file/);
+    await expect(addModel('https://', {}, context())).rejects.toThrow(/https:\/\/ is no address/);
     await expect(addModel(text, { id: 'Bad Name' }, context())).rejects.toThrow(
       /'Bad Name' cannot be the id/,
     );

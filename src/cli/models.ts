@@ -38,10 +38,16 @@ export function configureModels(command: Command, enter: Enter): void {
     );
   command
     .command('add')
-    .argument('<file>', 'a config.json of the Hugging Face hub, or a .gguf file')
+    .argument(
+      '<source>',
+      'a config.json or a .gguf file, by its path or address, or organisation/repository of the Hugging Face hub',
+    )
     .description('Write a model of your own into the data folder, so that every command knows it.')
     .option('--id <id>', 'the name that it is to have; else that of the file, or of its folder')
-    .addHelpText('after', '\nExample:\n  ridgepoint models add Qwen3-30B-A3B/config.json')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ridgepoint models add Qwen3-30B-A3B/config.json\n  ridgepoint models add unsloth/Qwen3-30B-A3B-GGUF:Q4_K_M',
+    )
     .action((file: string, flags: AddFlags) => enter((context) => addModel(file, flags, context)));
 }
 

@@ -1,8 +1,7 @@
 /** The face of `model`: shapes, tensors and mixes, memory, layer sampling, GGUF headers, synthetic files. */
 export { GGML_TYPES } from './ggml-types.ts';
 export type { GgmlTypeName } from './ggml-types.ts';
-export { ConfigShapeError, shapeFieldsOfConfig } from './config-shape.ts';
-export { HeaderShapeError } from './header-reader.ts';
+export { shapeFieldsOfConfig } from './config-shape.ts';
 export { shapeFieldsOfHeader } from './header-shape.ts';
 export { isSyntheticArchitecture } from './architectures/registry.ts';
 export { isSlidingWindowLayer, shapeOf } from './shape.ts';

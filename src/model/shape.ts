@@ -343,8 +343,3 @@ export function isRecurrentLayer(shape: ModelShape, layer: number): boolean {
 export function isExpertLayer(shape: ModelShape, layer: number): boolean {
   return shape.experts !== null && ofLayer(shape.experts.onLayers, layer);
 }
-
-/** Whether the layer has a KV cache of its own; `has_kv`, src/llama-hparams.cpp, release v0.5.0. */
-export function ownsKvCache(shape: ModelShape, layer: number): boolean {
-  return ofLayer(shape.kvHeads, layer) > 0 && layer < shape.layers - shape.sharedKvLayers;
-}

@@ -9,6 +9,7 @@ export { writeSparse } from './write-sparse.ts';
 export { findHubFile, hubNameOf } from './hugging-face.ts';
 export type { HubFile, HubName } from './hugging-face.ts';
 export { readRemoteHeader } from './read-remote.ts';
+export { MAX_CONFIG_BYTES, readRemoteConfig } from './read-remote-config.ts';
 export { webAccessOf } from './web.ts';
 export type { WebAccess } from './web.ts';
 export { isModelAddress, isModelFile, modelFrom } from './model-from.ts';
