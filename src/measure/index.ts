@@ -48,8 +48,15 @@ export { PROBE_PARTS, PROBE_SCHEMA_VERSION, probeProgress, probeRecordSchema } f
 export type { ProbePart, ProbeReading, ProbeRecord } from './probe/record.ts';
 export { attainable, roofline } from './probe/roofline.ts';
 export type { MeasuredSpeed, Roofline } from './probe/roofline.ts';
-export { budgetFor } from './probe/search.ts';
-export { axisValues, MAX_AXIS_VALUES, shapeLabel, spaceSize } from './probe/shape-space.ts';
+export { budgetFor, searchAdaptively, searchExhaustively } from './probe/search.ts';
+export {
+  axisValues,
+  MAX_AXIS_VALUES,
+  operationsOf,
+  shapeLabel,
+  shapesOf,
+  spaceSize,
+} from './probe/shape-space.ts';
 export type { AxisRange, Shape, ShapeSpace } from './probe/shape-space.ts';
 export { planTransfer, probeTransfer, transferCurves } from './probe/transfer.ts';
 export type { TransferCurve } from './probe/transfer.ts';

@@ -2,14 +2,18 @@
  * `npm run fidelity`: holds Ridgepoint against the official llama-bench and against whole models, on this machine, and
  * prints the tables of docs/fidelity.md. It takes about half an hour and 15 GB of disk, and wants a quiet machine.
  * `npm run fidelity -- engine`, `-- labels`, `-- layers` and `-- memory` run one part; the tables of the last are in
- * docs/memory.md.
+ * docs/memory.md. `-- stream`, `-- search` and `-- products` hold the probes against STREAM, against every shape and
+ * against a model; their tables are in docs/ceilings.md.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { compareEngines } from './engine-parity.ts';
+import { compareModel } from './gemm-in-model.ts';
+import { compareSearches } from './gemm-search.ts';
 import { compareLabels } from './labels.ts';
 import { compareLayers } from './layer-sampling.ts';
+import { compareStream } from './stream.ts';
 import { compareAllMemory } from './memory.ts';
 
 const parts = {
@@ -17,6 +21,9 @@ const parts = {
   labels: compareLabels,
   layers: compareLayers,
   memory: compareAllMemory,
+  stream: compareStream,
+  search: compareSearches,
+  products: compareModel,
 };
 
 const wanted = process.argv.slice(2);
