@@ -28,6 +28,8 @@ const MIX = 'Q4_K_M';
  */
 export async function compareAllMemory(): Promise<void> {
   process.env['GGML_VK_VISIBLE_DEVICES'] = '0';
+  // The engine's worker is started from its TypeScript source.
+  process.env['NODE_OPTIONS'] = '--import tsx';
   for (const variant of ['cpu', 'vulkan'] as const) {
     process.stdout.write(`\n### ${variant}\n\n`);
     const tally = { figures: 0, near: 0, close: 0 };

@@ -1,5 +1,6 @@
 import { isExpertLayer, isRecurrentLayer, ofLayer, type ModelShape } from '../shape.ts';
 import { bytes, type Bytes } from '../../units/index.ts';
+import { choosesBlocks, indexerInputs } from './compute-indexer.ts';
 import { ComputeGraph, FLOAT, VALUE_BYTES } from './compute-graph.ts';
 import {
   attention,
@@ -77,6 +78,7 @@ export function computeBytes(
   for (const cache of [inputs.full, inputs.window]) {
     if (cache !== null) handed.push(...new Set([cache.keyRows, cache.valueRows, cache.mask]));
   }
+  if (inputs.indexer !== null) handed.push(inputs.indexer.keyRows, inputs.indexer.mask);
   graph.handOver(handed);
   const scope: LayerScope = { graph, shape, context, inputs };
   const layers = representativeLayers(shape);
@@ -124,15 +126,22 @@ function graphInputs(graph: ComputeGraph, shape: ModelShape, context: ResolvedCo
   const full = cached.some((layer) => !isWindowed(shape, layer));
   const windowed = cached.some((layer) => isWindowed(shape, layer));
   const positions = graph.input(graph.tokens * VALUE_BYTES.integer);
+  const { sequenceTokens } = context;
+  const main = full ? cacheInputs(graph, shape, context, sequenceTokens) : null;
+  const choosesTokens = shape.indexer !== null && shape.latentAttention !== null;
   return {
     positions,
-    full: full ? cacheInputs(graph, shape, context, context.sequenceTokens) : null,
+    full: main,
     window: windowed ? cacheInputs(graph, shape, context, windowCells(shape, context)) : null,
+    indexer: choosesTokens ? indexerInputs(graph, shape, sequenceTokens) : null,
+    floatMask: main !== null && choosesBlocks(shape, context) ? graph.row(sequenceTokens, [main.mask]) : null,
   };
 }
 
 /** The first and the last layers of each kind, in their order. */
 function representativeLayers(shape: ModelShape): number[] {
+  // What an indexer needs for each layer is placed before the first, and so no layer is like another.
+  if (shape.indexer !== null) return shape.kvHeads.map((_, layer) => layer);
   const byKind = new Map<string, number[]>();
   for (let layer = 0; layer < shape.layers; layer += 1) {
     const kind = layerKind(shape, layer);

@@ -2,6 +2,7 @@ import { bytesPerWeight } from '../ggml-types.ts';
 import { isExpertLayer, isRecurrentLayer, ofLayer, type ModelShape } from '../shape.ts';
 import { FLOAT, VALUE_BYTES, type ComputeGraph } from './compute-graph.ts';
 import type { NodeId } from './graph-allocator.ts';
+import { attendToBlocks, indexedTokens, maskOfChosen, type IndexerInputs } from './compute-indexer.ts';
 import { isWindowed, keepsKeysOnly, keyRowLength, valueRowLength, widestValueRow } from './kv-state.ts';
 import { stateLengths } from './recurrent-state.ts';
 import { isQuantised, type ResolvedContext } from './settings.ts';
@@ -20,6 +21,10 @@ export interface GraphInputs {
   readonly full: CacheInputs | null;
   readonly window: CacheInputs | null;
   readonly positions: NodeId;
+  /** null: the model has none, or does not use it with these settings. */
+  readonly indexer: IndexerInputs | null;
+  /** The mask in F32, for indexers that choose blocks. */
+  readonly floatMask: NodeId | null;
 }
 
 /** Where a layer's graph is built. */
@@ -73,10 +78,14 @@ export function attention(scope: LayerScope, layer: number, normed: NodeId): Nod
     graph.use([key, cache.keyRows]);
     graph.use([value, cache.valueRows]);
   }
-  let result = attend(scope, cache, heads, [query], heads * valueLength, {
-    key: keyRowLength(shape, layer),
-    value: valueRowLength(shape, layer),
-  });
+  const { floatMask } = scope.inputs;
+  let result =
+    floatMask !== null && shape.indexer?.onLayers[layer] === true
+      ? attendToBlocks(graph, shape, context, floatMask, cache.cells, normed, query, heads * valueLength)
+      : attend(scope, cache, heads, [query], heads * valueLength, {
+          key: keyRowLength(shape, layer),
+          value: valueRowLength(shape, layer),
+        });
   if (rotates.value) result = graph.row(heads * valueLength, [result]);
   if (gated) result = graph.inPlace([graph.row(heads * keyLength, [projected])], [result]);
   return graph.row(shape.embeddingLength, [result]);
@@ -115,6 +124,10 @@ function latentAttention(scope: LayerScope, layer: number, normed: NodeId): Node
   const rowLength = latent.kvRank + latent.ropeHeadLength;
   let compressed = normed;
   if (latent.queryRank !== null) compressed = graph.inPlace([graph.row(latent.queryRank, [normed])]);
+  const choose =
+    inputs.indexer !== null && shape.indexer?.onLayers[layer] === true
+      ? indexedTokens(graph, shape, inputs.indexer, inputs.full.cells, normed, compressed)
+      : null;
   const query = graph.row(heads * latent.keyHeadLength, [compressed]);
   const absorbed = graph.row(heads * latent.kvRank, [query]);
   const rotated = graph.row(heads * latent.ropeHeadLength, [query, inputs.positions]);
@@ -123,12 +136,19 @@ function latentAttention(scope: LayerScope, layer: number, normed: NodeId): Node
   const normedKey = graph.row(latent.kvRank, [keyValue]);
   const rotatedKey = graph.row(latent.ropeHeadLength, [keyValue, inputs.positions]);
   let key = graph.row(rowLength, [normedKey, rotatedKey]);
-  if (isQuantised(context.cacheTypeK)) {
+  if (isQuantised(context.cacheTypeK) && choose === null) {
     whole = graph.row(heads * rowLength, [whole]);
     key = graph.row(rowLength, [key]);
   }
   graph.use([key, inputs.full.keyRows]);
-  const { cells, mask } = inputs.full;
+  const { cells } = inputs.full;
+  let { mask } = inputs.full;
+  if (choose !== null && inputs.indexer !== null) {
+    // Those of the layers that are not laid out would have been freed by now.
+    const zeros = [...inputs.indexer.zeros].filter(([each]) => each <= layer).map(([, id]) => id);
+    for (const each of inputs.indexer.zeros.keys()) if (each <= layer) inputs.indexer.zeros.delete(each);
+    mask = maskOfChosen(graph, context, mask, cells, zeros, choose());
+  }
   let mixed: NodeId;
   if (context.flashAttention) {
     mixed = graph.row(heads * latent.kvRank, [whole, mask]);
