@@ -25,7 +25,6 @@ const SYNTHETIC_RUNS = 60;
 
 /** The adaptive search against timing every shape: on this machine, and on the surfaces of the tests. */
 export async function compareSearches(): Promise<void> {
-  await onSurfaces();
   process.env['NODE_OPTIONS'] = '--import tsx';
   const probe = openEmbeddedEngine({ variant: 'cpu' }).probe();
   try {
@@ -33,6 +32,7 @@ export async function compareSearches(): Promise<void> {
   } finally {
     await probe.end();
   }
+  await onSurfaces();
 }
 
 async function onThisMachine(probe: EngineProbe, type: string): Promise<void> {
