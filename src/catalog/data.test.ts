@@ -45,6 +45,28 @@ describe('the catalogue of models', () => {
     expect([...named].sort()).toEqual(listed.sort());
   });
 
+  it('flags as inferred, or as read elsewhere, only fields that a record has', () => {
+    const has = (record: ModelRecord, field: string): boolean => {
+      const value = field
+        .split('.')
+        .reduce<unknown>(
+          (whole, key) =>
+            typeof whole === 'object' && whole !== null
+              ? Object.entries(whole).find(([name]) => name === key)?.[1]
+              : undefined,
+          record,
+        );
+      return value !== undefined;
+    };
+    const absent = readModelRecords().flatMap((record) =>
+      [...(record.inferredFields ?? []), ...record.otherSources.flatMap(({ fields }) => fields)]
+        // 'shape' is said of works that confirm the record as a whole.
+        .filter((field) => field !== 'shape' && !has(record, field))
+        .map((field) => `${record.id}: ${field}`),
+    );
+    expect(absent).toEqual([]);
+  });
+
   it('says which file and which field are wrong', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'ridgepoint-catalog-'));
     try {
