@@ -1,7 +1,11 @@
+import { measureHeaders } from './gguf-header.ts';
 import { measureStartup } from './startup.ts';
 
 /** What `npm run bench -- NAME` measures. Figures to look at: nothing passes or fails here. */
-const BENCHES: Readonly<Record<string, () => void>> = { startup: measureStartup };
+const BENCHES: Readonly<Record<string, () => void | Promise<void>>> = {
+  'gguf-header': measureHeaders,
+  startup: measureStartup,
+};
 
 const name = process.argv[2] ?? '';
 const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
@@ -9,5 +13,5 @@ if (bench === undefined) {
   process.stderr.write(`npm run bench -- NAME, where NAME is one of: ${Object.keys(BENCHES).join(', ')}\n`);
   process.exitCode = 2;
 } else {
-  bench();
+  await bench();
 }

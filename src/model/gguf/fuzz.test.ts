@@ -98,6 +98,7 @@ describe('reading hostile headers', () => {
       { numRuns: RUNS, seed: SEED },
     );
     expect(runs).toBe(RUNS);
+    expect(outcomes.has('stuck')).toBe(false);
     expect(most - before).toBeLessThan(MEMORY_BOUND);
     // The mutations reach every check, and leave some headers sound.
     for (const code of ['sound', 'more', 'truncated', 'malformed', 'limit-exceeded', 'unsupported-type']) {
@@ -112,8 +113,7 @@ function outcomeOf(bytes: Uint8Array, fileBytes: number): string {
   try {
     const progress = parseGgufHeader(bytes, fileBytes, 'test.gguf');
     if (!progress.complete) {
-      expect(progress.neededBytes).toBeGreaterThan(bytes.length);
-      return 'more';
+      return progress.neededBytes > bytes.length ? 'more' : 'stuck';
     }
     const { dataOffset, tensors } = progress.header;
     expect(dataOffset + tensors.reduce((sum, tensor) => sum + tensor.bytes, 0)).toBeLessThanOrEqual(

@@ -6,11 +6,9 @@ export type { CacheLease, CachedFile, EnsureOptions, SyntheticCache } from './sy
 export { shapeHashOf, writeSynthetic } from './write-synthetic.ts';
 export type { WriteProgress, WriteSyntheticOptions, WrittenFile } from './write-synthetic.ts';
 export { writeSparse } from './write-sparse.ts';
-export { findHubFile, hubNameOf } from './hugging-face.ts';
-export type { HubFile, HubName } from './hugging-face.ts';
 export { readRemoteHeader } from './read-remote.ts';
 export { MAX_CONFIG_BYTES, readRemoteConfig } from './read-remote-config.ts';
 export { webAccessOf } from './web.ts';
 export type { WebAccess } from './web.ts';
 export { isModelAddress, isModelFile, modelFrom } from './model-from.ts';
-export type { ModelFileFacts, ModelSources, NamedModel } from './model-from.ts';
+export type { NamedModel } from './model-from.ts';
