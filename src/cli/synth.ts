@@ -80,7 +80,7 @@ function chooseLayers(text: string, shape: ModelShape, mix: MixName): number[] {
     const fewest = fewestRunnableLayers(shape);
     if (count < fewest) {
       throw new UsageError(
-        `${shape.id} has layers of ${fewest} kinds that llama.cpp runs only together; give --layers ${fewest} or more.`,
+        `llama.cpp runs no fewer than ${fewest} layers of ${shape.id}; give --layers ${fewest} or more.`,
       );
     }
     return sampleLayers(shape, mix, count);

@@ -75,10 +75,11 @@ export function planLayers(
   const smaller = Math.max(USUAL_COUNT, 2 * Math.ceil(needed / 2));
   if (2 * smaller > shape.layers * WORTH_SAMPLING) return fits(shape, mix, [shape.layers], limits);
   const larger = Math.max(2 * smaller, 2 * Math.round((shape.layers * LARGER_SHARE) / 2));
+  const smallest = Math.max(SMALLEST_COUNT, fewestRunnableLayers(shape));
   const pairs = [
     [smaller, larger],
     [smaller, 2 * smaller],
-    [SMALLEST_COUNT, 2 * SMALLEST_COUNT],
+    [smallest, 2 * smallest],
   ];
   return firstThatFits(shape, mix, pairs, limits);
 }
@@ -112,7 +113,7 @@ function checkedCounts(shape: ModelShape, counts: readonly number[]): readonly n
   if (counts.some((count) => count < fewest)) {
     throw new LayerPlanError(
       'unsupported',
-      `--layers ${counts.join(',')} does not suit ${shape.id}: it has layers of ${fewest} kinds that llama.cpp runs only together; start with ${fewest} or more.`,
+      `--layers ${counts.join(',')} does not suit ${shape.id}: llama.cpp runs no fewer than ${fewest} of its layers; start with ${fewest} or more.`,
     );
   }
   return counts;

@@ -1,11 +1,18 @@
-import { isRecurrentLayer, ofLayer, type ModelShape } from './shape.ts';
+import { architectureOf } from './architectures/registry.ts';
+import { isRecurrentLayer, isSlidingWindowLayer, ofLayer, type ModelShape } from './shape.ts';
 
 /**
  * Kinds of memory that llama.cpp lays out for a model's architecture, and of which each must be used by some layer:
  * the inputs of a graph that no layer reads have no buffer, and the engine ends (`set_input` of the memories in
  * src/llama-graph.cpp; for DeepSeek V4 the divisions in src/llama-kv-cache-dsv4.cpp; release v0.5.0).
  */
-type Need = 'state' | 'cache' | 'indexer' | `rows of ${number} tokens`;
+type Need =
+  | 'state'
+  | 'cache'
+  | 'indexer'
+  | 'full attention'
+  | 'windowed attention'
+  | `rows of ${number} tokens`;
 
 /** What the engine uses for this layer. */
 function needsOf(shape: ModelShape, layer: number): readonly Need[] {
@@ -15,8 +22,15 @@ function needsOf(shape: ModelShape, layer: number): readonly Need[] {
     ...(isRecurrentLayer(shape, layer) ? (['state'] as const) : []),
     ...(ofLayer(shape.kvHeads, layer) > 0 ? (['cache'] as const) : []),
     ...(indexer !== null && ofLayer(indexer.onLayers, layer) ? (['indexer'] as const) : []),
+    ...(needsBothAttentions(shape)
+      ? [isSlidingWindowLayer(shape, layer) ? ('windowed attention' as const) : ('full attention' as const)]
+      : []),
     ...(ratio > 0 ? [`rows of ${ratio} tokens` as const] : []),
   ];
+}
+
+function needsBothAttentions({ architecture, slidingWindow }: ModelShape): boolean {
+  return slidingWindow !== null && architectureOf(architecture).needsBothAttentions === true;
 }
 
 function needsOfAll(shape: ModelShape, layers: readonly number[]): Set<Need> {
@@ -38,7 +52,9 @@ export function fewestRunnableLayers(shape: ModelShape): number {
     for (const need of covered) left.delete(need);
     count += 1;
   }
-  return Math.max(1, count);
+  // Where positions decide, the first full layer is the last of the first period.
+  const period = needsBothAttentions(shape) ? (shape.slidingWindow?.period ?? 1) : 1;
+  return Math.max(count, period);
 }
 
 /**

@@ -89,7 +89,7 @@ describe('sampling layers', () => {
   it('keeps the layers whose caches others read before those that read them', () => {
     const shape = shapeNamed('gemma-4-e2b');
     const end = shape.layers - shape.sharedKvLayers;
-    for (let count = 1; count <= shape.layers; count += 1) {
+    for (let count = 2; count <= shape.layers; count += 1) {
       const layers = sampleLayers(shape, 'Q4_0', count);
       expect(new Set(layers).size).toBe(count);
       const before = layers.filter((layer) => layer < end);
@@ -137,9 +137,7 @@ describe('sampling layers', () => {
         expect(chosen).toEqual(expect.arrayContaining(['recurrent', 'full']));
       }
     }
-    expect(() => sampleLayers(shapeNamed('jamba-v0.1'), 'F16', 1)).toThrow(
-      /2 kinds that llama.cpp runs only/,
-    );
+    expect(() => sampleLayers(shapeNamed('jamba-v0.1'), 'F16', 1)).toThrow(/no fewer than 2 layers of jamba/);
   });
 
   it('has every ratio of DeepSeek V4, and its hash-routed layers first', () => {
@@ -164,6 +162,19 @@ describe('sampling layers', () => {
 
   it('starts with the first layer of RWKV, whose ranks are its own', () => {
     expect(sampleLayers(shapeNamed('rwkv7-1.5b'), 'F16', 6)[0]).toBe(0);
+  });
+
+  it('has a full and a windowed layer where the engine runs no file without', () => {
+    const attentions = (id: string, count: number): readonly boolean[] => {
+      const shape = shapeNamed(id);
+      return sampleLayers(shape, 'Q4_0', count).map((layer) => isSlidingWindowLayer(shape, layer));
+    };
+    expect(attentions('gemma-4-31b', 2).toSorted()).toEqual([false, true]);
+    expect(attentions('gemma-4-31b', 4).filter((isWindowed) => !isWindowed)).toHaveLength(1);
+    expect(attentions('llama-4-scout-17b-16e', 4)).toEqual([true, true, true, false]);
+    expect(() => attentions('llama-4-scout-17b-16e', 3)).toThrow(/no fewer than 4 layers/);
+    expect(() => attentions('gemma-4-31b', 1)).toThrow(/no fewer than 2 layers/);
+    expect(attentions('gemma-3-27b', 1)).toEqual([true]);
   });
 
   it('of all layers is the model itself', () => {

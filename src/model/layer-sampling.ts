@@ -77,7 +77,7 @@ export function sampleLayers(shape: ModelShape, mix: MixName, count: number): nu
   const fewest = fewestRunnableLayers(shape);
   if (count < fewest) {
     throw new RangeError(
-      `${shape.id} has layers of ${fewest} kinds that llama.cpp runs only together; ${count} cannot be sampled`,
+      `llama.cpp runs no fewer than ${fewest} layers of ${shape.id}; ${count} cannot be sampled`,
     );
   }
   const kinds = layerKinds(shape, mix);

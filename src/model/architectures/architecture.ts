@@ -72,6 +72,8 @@ export interface Architecture {
    * @param shape - of the layers of the file.
    */
   readonly metadata: (shape: ModelShape) => readonly (readonly [key: string, value: MetadataValue])[];
+  /** The engine does not run a file whose layers all have a sliding window, or none of them. */
+  readonly needsBothAttentions?: true;
   /** Metadata whose keys have no prefix in the file either. */
   readonly unprefixedMetadata?: Architecture['metadata'];
   /** Experts are published in this type whatever the mix of the file (gpt-oss). */

@@ -63,6 +63,8 @@ export const EXPERT_ARCHITECTURES: readonly Architecture[] = [
     modelTensors: [...EMBEDDING_AND_HEAD, ROPE_FREQUENCIES],
     layerTensors: PLAIN_TENSORS,
     metadata: (shape) => [expertStep(shape)],
+    // The inputs of full layers are made, and never placed, where there is none.
+    needsBothAttentions: true,
   },
   {
     id: 'ernie4_5-moe',

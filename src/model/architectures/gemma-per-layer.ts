@@ -131,6 +131,8 @@ export const PER_LAYER_GEMMA_ARCHITECTURES: readonly Architecture[] = [
       { name: 'layer_output_scale.weight', role: 'scale', dims: () => [1] },
       ...PER_LAYER_INPUT,
     ],
+    // The loader takes the factors of the rotation for a full layer alone, and asserts that one has a window.
+    needsBothAttentions: true,
     // The loader wants the key even of models without such embeddings.
     metadata: (shape) =>
       shape.perLayerEmbeddingLength === null
