@@ -10,5 +10,7 @@ export { readRemoteHeader } from './read-remote.ts';
 export { MAX_CONFIG_BYTES, readRemoteConfig } from './read-remote-config.ts';
 export { webAccessOf } from './web.ts';
 export type { WebAccess } from './web.ts';
+export { findHubFile, hubNameOf } from './hugging-face.ts';
+export type { HubName } from './hugging-face.ts';
 export { isModelAddress, isModelFile, modelFrom } from './model-from.ts';
 export type { NamedModel } from './model-from.ts';
