@@ -7,7 +7,8 @@ import { writeSynthetic } from '../../model/host/index.ts';
 import { fewestRunnableLayers, parameterCount, sampleLayers, type ModelShape } from '../../model/index.ts';
 import { openEmbeddedEngine, type EmbeddedModel } from './embedded.ts';
 
-const MIX = 'Q4_K_M';
+/** Products with quantised weights quantise what they are multiplied with as well, and hide infinities by that. */
+const MIX = 'F16';
 const GENERATED_TOKENS = 4;
 /** Enough for states that grow with every token to become infinite, and for indexers to choose among tokens. */
 const LONG_PROMPT_TOKENS = 1024;
