@@ -1,6 +1,8 @@
 import { isExpertLayer, isRecurrentLayer, ofLayer, type ModelShape } from '../shape.ts';
 import { bytes, type Bytes } from '../../units/index.ts';
+import { compressedComputeBytes } from './compute-compressed.ts';
 import { choosesBlocks, indexerInputs } from './compute-indexer.ts';
+import { banksResiduals, ResidualBank } from './compute-residuals.ts';
 import { ComputeGraph, FLOAT, VALUE_BYTES } from './compute-graph.ts';
 import {
   attention,
@@ -66,6 +68,11 @@ export function computeBytes(
   backend: ComputeBackend,
 ): ComputeBytes {
   const tokens = Math.min(context.contextTokens, context.ubatchTokens);
+  if (shape.compressedAttention !== null) {
+    const device = compressedComputeBytes(shape, context);
+    const embedded = 2 * shape.embeddingLength * tokens * FLOAT;
+    return { device: bytes(device), host: bytes(backend.isProcessor ? 0 : embedded) };
+  }
   const graph = new ComputeGraph(tokens, !backend.isProcessor, backend.maxTensorBytes);
   const width = shape.embeddingLength;
   const ids = graph.input(tokens * VALUE_BYTES.integer);
@@ -83,11 +90,20 @@ export function computeBytes(
   const scope: LayerScope = { graph, shape, context, inputs };
   const layers = representativeLayers(shape);
   let stream = embedded;
+  const bank = banksResiduals(shape.architecture) ? new ResidualBank(graph, width) : null;
   layers.forEach((layer, index) => {
+    if (bank !== null) {
+      stream = buildBankedLayer(scope, layer, stream, bank);
+      return;
+    }
     const chooses = index === layers.length - 1 && LATE_ROWS[shape.architecture] === undefined;
     stream = buildLayer(scope, layer, stream, chooses ? outputs : null);
   });
-  graph.output(shape.vocabularySize * tokens * FLOAT, [lastRows(scope, stream, outputs)]);
+  graph.output(shape.vocabularySize * tokens * FLOAT, [
+    bank === null
+      ? lastRows(scope, stream, outputs)
+      : graph.inPlace([graph.row(width, [bank.mix(stream), outputs])]),
+  ]);
   const [device = 0, host = 0] = allocateGraph(graph.nodes, [backend.device, backend.host]);
   return { device: bytes(device), host: bytes(backend.isProcessor ? 0 : host) };
 }
@@ -140,8 +156,9 @@ function graphInputs(graph: ComputeGraph, shape: ModelShape, context: ResolvedCo
 
 /** The first and the last layers of each kind, in their order. */
 function representativeLayers(shape: ModelShape): number[] {
-  // What an indexer needs for each layer is placed before the first, and so no layer is like another.
-  if (shape.indexer !== null) return shape.kvHeads.map((_, layer) => layer);
+  // What an indexer needs for each layer is placed before the first, and a bank of streams grows: no layer is like another.
+  if (shape.indexer !== null || banksResiduals(shape.architecture))
+    return shape.kvHeads.map((_, layer) => layer);
   const byKind = new Map<string, number[]>();
   for (let layer = 0; layer < shape.layers; layer += 1) {
     const kind = layerKind(shape, layer);
@@ -185,10 +202,38 @@ function buildLayer(scope: LayerScope, layer: number, input: NodeId, outputs: No
     mixed = mixed === null ? attended : graph.inPlace([mixed, attended]);
   }
   if (mixed === null) return graph.inPlace([chosen(feedForward(scope, layer, normed)), chosen(input)]);
-  const residual = graph.inPlace([chosen(mixed), chosen(input)]);
+  const order = RESIDUAL_FIRST[shape.architecture];
+  const update = chosen(mixed);
+  const kept = chosen(input);
+  const residual = graph.inPlace(order === undefined ? [update, kept] : [kept, update]);
   if (!hasFeedForward(shape, layer)) return residual;
   const again = postNorm ? residual : graph.row(width, [residual]);
-  return graph.inPlace([feedForward(scope, layer, again), residual]);
+  const result = feedForward(scope, layer, again);
+  return graph.inPlace(order === 'both' ? [residual, result] : [result, residual]);
+}
+
+/** Architectures that add to the stream instead of adding the stream: the sum takes over the memory of the first. */
+const RESIDUAL_FIRST: Readonly<Record<string, 'attention' | 'both'>> = {
+  jamba: 'both',
+  lfm2: 'both',
+  lfm2moe: 'both',
+  phi3: 'attention',
+  phimoe: 'attention',
+};
+
+/** A layer of Kimi K3, which reads a mixture of the streams of earlier layers. */
+function buildBankedLayer(scope: LayerScope, layer: number, input: NodeId, bank: ResidualBank): NodeId {
+  const { graph, shape } = scope;
+  const mixture = bank.mix(input);
+  const isBanked = bank.isDue(layer);
+  if (isBanked) bank.push(input);
+  const normed = graph.row(shape.embeddingLength, [mixture]);
+  const mixed = isRecurrentLayer(shape, layer)
+    ? recurrence(scope, layer, normed)
+    : attention(scope, layer, normed);
+  const sum = isBanked ? mixed : graph.inPlace([input, mixed]);
+  const again = graph.inPlace([bank.mix(sum)]);
+  return graph.inPlace([sum, feedForward(scope, layer, again)]);
 }
 
 /** Layers of Mamba and of Nemotron H are either recurrent, or attention, or a network. */
