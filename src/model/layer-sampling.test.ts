@@ -169,7 +169,7 @@ describe('sampling layers', () => {
       const shape = shapeNamed(id);
       return sampleLayers(shape, 'Q4_0', count).map((layer) => isSlidingWindowLayer(shape, layer));
     };
-    expect(attentions('gemma-4-31b', 2).toSorted()).toEqual([false, true]);
+    expect(new Set(attentions('gemma-4-31b', 2)).size).toBe(2);
     expect(attentions('gemma-4-31b', 4).filter((isWindowed) => !isWindowed)).toHaveLength(1);
     expect(attentions('llama-4-scout-17b-16e', 4)).toEqual([true, true, true, false]);
     expect(() => attentions('llama-4-scout-17b-16e', 3)).toThrow(/no fewer than 4 layers/);
