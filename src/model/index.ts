@@ -16,8 +16,8 @@ export {
   weightBytes,
 } from './tensors.ts';
 export type { ModelTensor } from './tensors.ts';
-export { kvBytesPerToken } from './kv-cache.ts';
-export type { KvBytesPerToken } from './kv-cache.ts';
+export { kvBytesPerToken } from './memory/kv-per-token.ts';
+export type { KvBytesPerToken } from './memory/kv-per-token.ts';
 export { fewestRunnableLayers } from './engine-needs.ts';
 export { layerKinds, sampleComposition, sampleLayers } from './layer-sampling.ts';
 export type { LayerKind, SampleComposition } from './layer-sampling.ts';

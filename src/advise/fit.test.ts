@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { readDeviceRecords, readMachineRecords, readModelRecords } from '../catalog/host/index.ts';
+import { resolveMachine } from '../catalog/index.ts';
+import { DEFAULT_CONTEXT, MIX_NAMES, ON_DEVICE, shapeOf, type MixName } from '../model/index.ts';
+import { bytes, GIB } from '../units/index.ts';
+import { fitModel, type Fit } from './fit.ts';
+import { llamaFlags } from './llama-flags.ts';
+import { budgetOfMachine, carveOutSplits, SYSTEM_RESERVE, type MemoryBudget } from './memory-budget.ts';
+
+const machines = readMachineRecords();
+const devices = readDeviceRecords();
+const models = readModelRecords();
+
+function budgetNamed(id: string): MemoryBudget {
+  const machine = resolveMachine(id, machines);
+  const device = devices.find((each) => each.id === machine.device);
+  const budget = device === undefined ? null : budgetOfMachine(machine, device);
+  if (budget === null) throw new Error(`${id} has no memory`);
+  return budget;
+}
+
+function fitNamed(model: string, mix: MixName, contextTokens: number, machine: string): Fit {
+  const record = models.find(({ id }) => id === model);
+  if (record === undefined) throw new Error(`no ${model}`);
+  const fit = fitModel({
+    shape: shapeOf(record),
+    mix,
+    settings: { ...DEFAULT_CONTEXT, contextTokens },
+    placement: ON_DEVICE,
+    budget: budgetNamed(machine),
+    mixes: MIX_NAMES,
+  });
+  if ('unsupported' in fit) throw new Error(fit.unsupported);
+  return fit;
+}
+
+describe('whether a model fits', () => {
+  it('is so for gpt-oss 120B at its whole context in 128 GB of shared memory, and not in 64', () => {
+    expect(fitNamed('gpt-oss-120b', 'MXFP4', 131_072, 'framework-desktop-395-128').verdict).toBe('fits');
+    const small = fitNamed('gpt-oss-120b', 'MXFP4', 131_072, 'framework-desktop-395-64');
+    expect(small.verdict).not.toBe('fits');
+  });
+
+  it('says how much of a context does, and that one step more does not', () => {
+    const fit = fitNamed('llama-3.1-8b', 'Q8_0', 131_072, 'desktop-rx-7600-xt');
+    expect(fit.verdict).toBe('does-not-fit');
+    const longest = fit.longestContextTokens ?? 0;
+    expect(longest).toBeGreaterThan(8192);
+    expect(fitNamed('llama-3.1-8b', 'Q8_0', longest, 'desktop-rx-7600-xt').verdict).toBe('fits');
+    expect(fitNamed('llama-3.1-8b', 'Q8_0', longest + 256, 'desktop-rx-7600-xt').verdict).toBe(
+      'does-not-fit',
+    );
+  });
+
+  it('names the largest quantisation that does', () => {
+    const fit = fitNamed('qwen3-32b', 'Q8_0', 8192, 'desktop-rtx-4090');
+    expect(fit.verdict).toBe('does-not-fit');
+    expect(fit.largestMix).not.toBeNull();
+    expect(fitNamed('qwen3-32b', fit.largestMix ?? 'F32', 8192, 'desktop-rtx-4090').verdict).toBe('fits');
+  });
+
+  it('keeps the fewest layers of experts in system memory where a GPU is too small', () => {
+    const fit = fitNamed('qwen3-30b-a3b', 'Q4_K_M', 8192, 'desktop-rx-7600-xt');
+    const kept = fit.partial?.placement.cpuMoeLayers ?? 0;
+    expect(kept).toBeGreaterThan(0);
+    expect(kept).toBeLessThan(48);
+    expect(fit.partial?.breakdown.deviceBytes).toBeLessThan(15 * GIB);
+  });
+
+  it('is refused where the engine refuses', () => {
+    const record = models.find(({ id }) => id === 'llama-3.1-8b');
+    if (record === undefined) throw new Error('no model');
+    expect(
+      fitModel({
+        shape: shapeOf(record),
+        mix: 'Q4_0',
+        settings: { ...DEFAULT_CONTEXT, contextTokens: 4096, cacheTypeV: 'Q8_0', flashAttention: false },
+        placement: ON_DEVICE,
+        budget: null,
+        mixes: MIX_NAMES,
+      }),
+    ).toEqual({ unsupported: 'quantized V cache requires flash_attn to be enabled' });
+  });
+});
+
+describe('a division of shared memory', () => {
+  it('lets the GPU use the carve-out and half of what the system keeps, unless the limit is raised', () => {
+    const [small, raised] = carveOutSplits(bytes(128 * GIB));
+    expect(small).toMatchObject({ carveOutBytes: 0.5 * GIB, sharedLimitBytes: 63.75 * GIB });
+    expect(raised?.sharedLimitBytes).toBe(127.5 * GIB - SYSTEM_RESERVE);
+  });
+
+  it('is not offered where it would leave the system nothing', () => {
+    expect(carveOutSplits(bytes(64 * GIB)).map(({ name }) => name)).not.toContain('64 GB');
+    expect(carveOutSplits(bytes(32 * GIB)).every(({ systemBytes }) => systemBytes >= SYSTEM_RESERVE)).toBe(
+      true,
+    );
+  });
+
+  it('starves the system when a large model leaves it too little', () => {
+    const fit = fitNamed('qwen3-235b-a22b', 'Q4_0', 4096, 'framework-desktop-395-128');
+    expect(fit.verdict).not.toBe('fits');
+    expect(fit.splits.every(({ verdict }) => verdict !== 'fits')).toBe(true);
+  });
+});
+
+describe('the flags of llama-server', () => {
+  it('name what is not its default', () => {
+    const settings = { ...DEFAULT_CONTEXT, contextTokens: 8192, cacheTypeK: 'Q8_0', sequences: 4 } as const;
+    expect(llamaFlags(settings, { gpuLayers: null, cpuMoeLayers: 7 }).join(' ')).toBe(
+      '-c 8192 -ngl 999 -ncmoe 7 -np 4 --no-kv-unified -ctk q8_0 -fa on',
+    );
+  });
+});
