@@ -1,26 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Enter } from './context.ts';
-
-/** The cache types that llama.cpp takes, as its flags spell them. */
-const CACHE_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_1', 'iq4_nl', 'q5_0', 'q5_1'] as const;
-type CacheTypeFlag = (typeof CACHE_TYPES)[number];
-
-/** What was written on the command line; absent where nothing was. */
-export interface FitFlags {
-  readonly ctx?: number;
-  readonly machine?: string;
-  readonly exact?: boolean;
-  readonly cacheTypeK: CacheTypeFlag;
-  readonly cacheTypeV: CacheTypeFlag;
-  readonly parallel: number;
-  readonly unified?: boolean;
-  readonly batchSize: number;
-  readonly ubatchSize: number;
-  readonly nGpuLayers: number;
-  readonly nCpuMoe: number;
-  readonly flashAttn: 'on' | 'off';
-  readonly json?: boolean;
-}
+import { CACHE_TYPES, type FitFlags } from './fit-options.ts';
 
 /** The largest number that llama.cpp's flags take. */
 const MOST = 2 ** 31 - 1;

@@ -23,7 +23,7 @@ import { FIT_BAR_KEY, fitBar, fitRows, fitSentence, splitRows } from '../report/
 import { formatBytes } from '../units/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
-import type { FitFlags } from './fit-command.ts';
+import type { FitFlags } from './fit-options.ts';
 import { knownModelsNaming } from './known-models.ts';
 import { warnOfOtherTypes } from './other-types.ts';
 import { printDocument, printTable } from './output.ts';

@@ -1,7 +1,6 @@
 import type { GgmlTypeName } from '../ggml-types.ts';
 import type { MetadataValue } from '../gguf/metadata.ts';
 import type { ModelShape } from '../shape.ts';
-import type { NextTokenPart } from './next-token-layers.ts';
 
 /** What a tensor is for: decides its type in a mix, how its weights are drawn and which work reads it. */
 export type TensorRole =
@@ -56,6 +55,12 @@ export interface TensorTemplate {
   readonly dims: (shape: ModelShape, layer: number) => readonly number[];
   /** Absent: always there. */
   readonly when?: (shape: ModelShape, layer: number) => boolean;
+}
+
+/** Tensors of a layer that predicts further tokens, which are as wide as in one of the model's own layers. */
+export interface NextTokenPart {
+  readonly like: number;
+  readonly tensors: readonly TensorTemplate[];
 }
 
 /** What llama.cpp wants in the file of an architecture. */

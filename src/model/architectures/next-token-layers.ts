@@ -1,12 +1,6 @@
 import type { ModelShape } from '../shape.ts';
-import type { TensorTemplate } from './architecture.ts';
+import type { NextTokenPart, TensorTemplate } from './architecture.ts';
 import { vector } from './templates.ts';
-
-/** Tensors of a layer that predicts further tokens, which are as wide as in one of the model's own layers. */
-export interface NextTokenPart {
-  readonly like: number;
-  readonly tensors: readonly TensorTemplate[];
-}
 
 /**
  * What joins the last hidden state with the next token's embedding, and the norm before the head, which is the
