@@ -16,7 +16,8 @@ const INDEXED_LAYER: readonly TensorTemplate[] = [...LAYER, ...SPARSE_INDEXER];
 
 /**
  * DeepSeek V2 and V3, Kimi K2, GLM 4.7 Flash; with an indexer DeepSeek V3.2 and GLM 5: src/models/deepseek2.cpp,
- * deepseek32.cpp and glm-dsa.cpp of llama.cpp release v0.5.0.
+ * deepseek32.cpp and glm-dsa.cpp of llama.cpp release v0.5.0. The loader of deepseek2 takes every file of 26 or 27 layers
+ * for a V2 Lite, which has no compressed queries: it refuses samples of just so many layers of the others.
  */
 export const DEEPSEEK_ARCHITECTURES: readonly Architecture[] = [
   {

@@ -176,7 +176,7 @@ export const LOW_RANK_OUTPUT_GATE: readonly TensorTemplate[] = [
 
 /**
  * Kimi delta attention: src/models/kimi-linear.cpp and kimi-k3.cpp of llama.cpp release v0.5.0.
- * @param decayRank - the dimensions of `ssm_a` before the heads: kimi-linear keeps one of length 1.
+ * @param decayDimensions - those of `ssm_a` before the heads: kimi-linear keeps one of length 1.
  */
 export function kimiDeltaAttention(
   outputGate: readonly TensorTemplate[],
