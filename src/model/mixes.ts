@@ -106,7 +106,7 @@ const withMatrix = (type: GgmlTypeName): MixRules => ({
  * The mixes of llama-quantize: `llama_ftype_get_default_type` and `llama_tensor_get_type_impl`, src/llama-quant.cpp of
  * llama.cpp release v0.5.0. The usual one comes first.
  */
-export const MIXES = {
+const MIXES = {
   Q4_K_M: {
     fileType: 15,
     base: 'Q4_K',

@@ -26,13 +26,13 @@ const LOG = koffi.proto('void ridgepoint_quantise_log(int level, const char *tex
 const TENSOR_LINE =
   /\[ *\d+\/ *\d+\] +(\S+) +- +\[[^\]]*\], type = +(\S+), size = +[\d.]+ MiB(?: -> +[\d.]+ MiB \((\S+)\))?/g;
 
-export interface DryRun {
+interface DryRun {
   readonly fileType: number;
   readonly importanceMatrix: boolean;
 }
 
 /** The types that `llama_model_quantize` would give the tensors of a file, by their names: nothing is written. */
-export type Quantise = (file: string, run: DryRun) => ReadonlyMap<string, string>;
+type Quantise = (file: string, run: DryRun) => ReadonlyMap<string, string>;
 
 /** The quantiser of the embedded engine; null where the engine is not installed or not for Linux. */
 export function engineQuantiser(): Quantise | null {

@@ -14,7 +14,7 @@ import {
 import { tensorsWithNextTokenLayers, type ModelTensor } from '../../src/model/tensors.ts';
 
 /** A published size. */
-export interface PublishedSize {
+interface PublishedSize {
   readonly model: string;
   readonly file: string;
   readonly quantisation: string;
@@ -31,12 +31,12 @@ interface Variant {
   readonly nextTokenLayers?: true;
 }
 
-export type Comparison =
+type Comparison =
   | { readonly outcome: 'exact' | 'within' | 'apart'; readonly ours: number; readonly variant: string | null }
   | { readonly outcome: 'unknown'; readonly why: string; readonly estimate: number | null };
 
 /** Done when a file is nearer than this to what was computed: a header is not computed, but typical. */
-export const FILE_TOLERANCE = 0.005;
+const FILE_TOLERANCE = 0.005;
 
 const HEAD_TWICE = 'the file stores the tied embedding a second time as the head';
 

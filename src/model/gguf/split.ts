@@ -3,7 +3,7 @@ import { GgufError } from './gguf-error.ts';
 import type { GgufHeader } from './parse-header.ts';
 
 /** The most files of one model that are read; the largest published sets have about fifty (Ling-1T: 46). */
-export const MAX_SPLIT_FILES = 512;
+const MAX_SPLIT_FILES = 512;
 
 /** `llama_split_path`, src/llama.cpp: the number of the file and of all files, five digits each. */
 const SPLIT_NAME = /-(\d{5})-of-(\d{5})\.gguf$/i;

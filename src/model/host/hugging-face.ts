@@ -12,7 +12,7 @@ export interface HubName {
 }
 
 /** A model file of the hub. */
-export interface HubFile {
+interface HubFile {
   /** Inside the repository; of a set the first. */
   readonly path: string;
   readonly quantisation: string;

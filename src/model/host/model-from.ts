@@ -28,7 +28,7 @@ export interface NamedModel {
 }
 
 /** The tensors that a model file really has. */
-export interface ModelFileFacts {
+interface ModelFileFacts {
   readonly tensors: GgufHeader['tensors'];
   readonly tensorBytes: Bytes;
   readonly fileBytes: Bytes;
@@ -38,7 +38,7 @@ export interface ModelFileFacts {
   readonly mixBytes: Bytes;
 }
 
-export interface ModelSources {
+interface ModelSources {
   readonly records: readonly ModelRecord[];
   readonly access: WebAccess;
 }

@@ -5,7 +5,7 @@ import { HEADER_LIMITS, parseGgufHeader, type GgufHeader } from '../gguf/parse-h
 const MAX_READS = 64;
 
 /** The bytes of a file, wherever it lies. */
-export interface ByteSource {
+interface ByteSource {
   /** How errors name the file. */
   readonly label: string;
   /** Of the first read; later ones ask for twice as much. */

@@ -4,13 +4,13 @@ import { categoryOf, isQuantised, isSinglePrecision, type TensorCategory } from 
 import { mixOf, type MixName, type RuledCategory, type RuleInput } from '../mixes.ts';
 
 /** A tensor of the whole model, as the quantiser of llama.cpp sees it. */
-export interface NamedTensor {
+interface NamedTensor {
   readonly name: string;
   readonly dims: Dimensions;
 }
 
 /** What the rules of a mix ask about a model. */
-export interface QuantisationFacts {
+interface QuantisationFacts {
   /** `general.architecture`. */
   readonly architecture: string;
   /** `block_count` of the file, layers that predict further tokens included. */

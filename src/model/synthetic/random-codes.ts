@@ -38,7 +38,7 @@ const SCALED_CODES = {
   IQ4_XS: { scaleAt: 0, unitDeviation: 1245.6 },
 } as const satisfies Partial<Record<GgmlTypeName, ScaledCodes>>;
 
-export type ScaledCodesType = keyof typeof SCALED_CODES;
+type ScaledCodesType = keyof typeof SCALED_CODES;
 
 /** The types that {@link fillRandomCodes} makes. */
 export const SCALED_CODES_TYPES = Object.keys(SCALED_CODES) as readonly ScaledCodesType[];
