@@ -19,8 +19,8 @@ describe('published sizes', () => {
     const count = (outcome: string): number =>
       compared.filter(({ comparison }) => comparison.outcome === outcome).length;
     expect(SIZES).toHaveLength(205);
-    expect(count('exact')).toBe(50);
-    expect(count('within')).toBe(101);
+    expect(count('exact')).toBeGreaterThanOrEqual(50);
+    expect(count('within')).toBeGreaterThanOrEqual(101);
   });
 
   it('that are not met are listed in the documentation with their reasons', () => {
