@@ -155,7 +155,10 @@ function latentAttention(scope: LayerScope, layer: number, normed: NodeId): Node
   } else {
     const weights = graph.inPlace([graph.row(cells * heads, [whole])], [mask]);
     // V is a view of the keys, which no product can read transposed (`v_cont`).
-    const values = graph.tensor(latent.kvRank * cells * context.streams * FLOAT, [inputs.full.keyRows]);
+    const values = graph.tensor(
+      latent.kvRank * cells * context.streams * bytesPerWeight(context.cacheTypeK),
+      [inputs.full.keyRows],
+    );
     mixed = graph.row(heads * latent.kvRank, [values, weights]);
   }
   const decompressed = graph.row(heads * latent.valueHeadLength, [mixed]);
