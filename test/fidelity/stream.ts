@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { openEmbeddedEngine } from '../../src/engine/host/index.ts';
 import type { EngineProbe } from '../../src/engine/index.ts';
 import { streamRate } from '../../src/measure/index.ts';
 import { comparePairs, median, sortSamples } from '../../src/stats/index.ts';
-import { bytes, MIB, type Bytes } from '../../src/units/index.ts';
+import { bytes, MIB } from '../../src/units/index.ts';
 import { printRows } from './table.ts';
 
 const PAIRS = 10;
@@ -12,6 +13,7 @@ const THREADS = 2;
 /** Sixteen times the 32 MiB that this machine shows of its last cache, all arrays together. */
 const WORKING_SET = bytes(512 * MIB);
 const PASSES = 10;
+const SOURCE = fileURLToPath(new URL('stream.c', import.meta.url));
 const OPERATIONS = [
   { name: 'copy', arrays: 2 },
   { name: 'triad', arrays: 3 },
@@ -19,19 +21,19 @@ const OPERATIONS = [
 
 /** `probe bandwidth` against STREAM's kernels, compiled here, with the same threads and sizes, in turn. */
 export async function compareStream(folder: string): Promise<void> {
-  const program = path.join(folder, 'stream');
-  const source = new URL('stream.c', import.meta.url).pathname;
-  try {
-    execFileSync('gcc', ['-O3', '-march=native', '-fopenmp', source, '-o', program]);
-  } catch (error) {
-    process.stdout.write(`STREAM was left out: gcc with OpenMP is needed (${String(error)}).\n`);
-    return;
-  }
   process.env['NODE_OPTIONS'] = '--import tsx';
   const probe = openEmbeddedEngine({ variant: 'cpu' }).probe();
   try {
     for (const { name, arrays } of OPERATIONS) {
-      const theirs = (): number => streamOf(program, name, bytes(WORKING_SET / arrays));
+      const program = path.join(folder, `stream-${name}`);
+      const length = `-DLENGTH=${Math.floor(WORKING_SET / arrays / 8)}`;
+      try {
+        execFileSync('gcc', ['-O3', '-march=native', '-fopenmp', length, SOURCE, '-o', program]);
+      } catch (error) {
+        process.stdout.write(`STREAM was left out: gcc with OpenMP is needed (${String(error)}).\n`);
+        return;
+      }
+      const theirs = (): number => streamOf(program, name);
       const ours = (): Promise<number> => probed(probe, name);
       await ours();
       const pairs: [number, number][] = [];
@@ -65,8 +67,8 @@ export async function compareStream(folder: string): Promise<void> {
 }
 
 /** Median of the passes but the first, which finds cold pages. */
-function streamOf(program: string, name: string, arrayBytes: Bytes): number {
-  const output = execFileSync(program, [String(Math.floor(arrayBytes / 8)), String(PASSES + 1)], {
+function streamOf(program: string, name: string): number {
+  const output = execFileSync(program, [String(PASSES + 1)], {
     encoding: 'utf8',
     env: { ...process.env, OMP_NUM_THREADS: String(THREADS) },
   });

@@ -31,15 +31,20 @@ export interface BandwidthLimits {
 const SMALLEST = bytes(64 * KIB);
 /** The largest set exceeds the last cache so many times that what the cache keeps of it no longer counts. */
 const CACHE_MULTIPLE = 8;
-/** Where the cache is small or unknown: more than any last-level cache of a GPU (AMD's Infinity Cache has up to 256 MB). */
-const LARGEST_AT_LEAST = bytes(512 * MIB);
+/** Where the cache is small: long enough for threads to get going. */
+const LARGEST_AT_LEAST = bytes(128 * MIB);
+/** Where the cache is unknown: more than any last-level cache of a GPU (AMD's Infinity Cache has up to 256 MB). */
+const LARGEST_UNKNOWN = bytes(512 * MIB);
 /** Of the memory that is free; the machine is in use. */
 const MEMORY_SHARE = 0.25;
 const STREAM_MILLISECONDS = 120;
 
 /** Doubling working sets, and doubling thread counts up to all. */
 export function planBandwidth({ lastLevelCacheBytes, memoryBytes, threads }: BandwidthLimits): BandwidthPlan {
-  const wanted = Math.max(LARGEST_AT_LEAST, (lastLevelCacheBytes ?? 0) * CACHE_MULTIPLE);
+  const wanted =
+    lastLevelCacheBytes === null
+      ? LARGEST_UNKNOWN
+      : Math.max(LARGEST_AT_LEAST, lastLevelCacheBytes * CACHE_MULTIPLE);
   const largest = memoryBytes === null ? wanted : Math.min(wanted, memoryBytes * MEMORY_SHARE);
   const workingSets: Bytes[] = [];
   for (let size: number = SMALLEST; size <= largest; size *= 2) workingSets.push(bytes(size));

@@ -72,7 +72,9 @@ describe('the bandwidth probe', () => {
     expect(plan.workingSets.at(0)).toBe(64 * KIB);
     expect(plan.workingSets.at(-1)).toBe(16 * MIB);
     expect(plan.threads).toEqual([1, 2, 4]);
-    expect(planBandwidth({ ...LIMITS, memoryBytes: null }).workingSets.at(-1)).toBe(512 * MIB);
+    expect(planBandwidth({ ...LIMITS, memoryBytes: null }).workingSets.at(-1)).toBe(128 * MIB);
+    const unknown = { ...LIMITS, memoryBytes: null, lastLevelCacheBytes: null };
+    expect(planBandwidth(unknown).workingSets.at(-1)).toBe(512 * MIB);
   });
 
   test('shows the levels of the machine, without what a pass costs by itself', async () => {
