@@ -42,6 +42,32 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./fit-command.ts')).configureFit,
   },
   {
+    name: 'predict',
+    summary: 'predict the speed of models on machines, with intervals; nothing is run',
+    example: 'ridgepoint predict gpt-oss-120b --machine nvidia-dgx-spark-gb10 --depth 0,32768',
+    load: async () => (await import('./predict-command.ts')).configurePredict,
+  },
+  {
+    name: 'explain',
+    summary:
+      'show where the time of a token or of a prompt goes, from the physical limit to what is expected',
+    example: 'ridgepoint explain llama-2-7b:Q4_0 --machine amd-ryzen-ai-max-395 --backend vulkan-radv',
+    load: async () => (await import('./explain-command.ts')).configureExplain,
+  },
+  {
+    name: 'compare',
+    summary: 'compare machines on a workload of your own: speed, seconds, power, price',
+    example:
+      'ridgepoint compare amd-ryzen-ai-max-395 nvidia-rtx-5090 -m gpt-oss-20b --prompt 60000 --cached 0.7',
+    load: async () => (await import('./compare-command.ts')).configureCompare,
+  },
+  {
+    name: 'calibrate',
+    summary: 'measure three points that teach the predictions this machine',
+    example: 'ridgepoint calibrate',
+    load: async () => (await import('./calibrate-command.ts')).configureCalibrate,
+  },
+  {
     name: 'machine',
     summary: 'show what is known about this machine, and where it was read',
     example: 'ridgepoint machine --save my-machine.json',

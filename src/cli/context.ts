@@ -41,6 +41,8 @@ export type Enter = (run: (context: CliContext) => Promise<ExitCode>) => Promise
 export const resultLogPath = (paths: CliPaths): string => path.join(paths.data, 'results.jsonl');
 /** The append-only log of every probe. */
 export const probeLogPath = (paths: CliPaths): string => path.join(paths.data, 'probes.jsonl');
+/** What `calibrate` learned about this machine. */
+export const calibrationPath = (paths: CliPaths): string => path.join(paths.data, 'calibration.json');
 /** The cache of synthetic models. */
 export const syntheticDirectory = (paths: CliPaths): string => path.join(paths.cache, 'synthetic');
 /** The models that `models add` wrote. */

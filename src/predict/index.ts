@@ -1,4 +1,4 @@
-/** The face of `predict`: what can be said about speeds that were not measured. */
+/** The face of `predict`: speeds with intervals, what they are made of, calibration, and scaling by power. */
 export { checkExtrapolation, fitPowerLaw, performanceAt, powerReading, scaleByPower } from './power-law.ts';
 export type {
   ExtrapolationCheck,
@@ -8,3 +8,25 @@ export type {
   PowerReading,
   PowerTarget,
 } from './power-law.ts';
+export { parseBackend, usualFamily } from './backend.ts';
+export type { Backend, BackendFamily } from './backend.ts';
+export { calibrate } from './calibrate.ts';
+export type { CalibrationPoint } from './calibrate.ts';
+export type { Calibration } from './calibration.ts';
+export { configure } from './configuration.ts';
+export type { Configuration, ConfigurationInput } from './configuration.ts';
+export { predictedDevice } from './device.ts';
+export { roofsFor } from './terms.ts';
+export type { PredictedDevice } from './device.ts';
+export type { PublishedMeasurement } from './measurement.ts';
+export type { Parameters } from './parameters.ts';
+export { Predictor } from './predict.ts';
+export type { Basis, BatchAnswer, BatchError, PredictedTerm, PredictedTest, Prediction } from './predict.ts';
+export { parseQuantisation } from './quantisation.ts';
+export type { Quantisation } from './quantisation.ts';
+export { QueryReader } from './query.ts';
+export type { Query, QueryError, QueryErrorCode } from './query.ts';
+export { predictTurn } from './turn.ts';
+export type { PredictedTurn, Turn } from './turn.ts';
+export { workOf } from './work.ts';
+export type { ModelWork } from './work.ts';

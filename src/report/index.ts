@@ -18,3 +18,5 @@ export { buildProbeReport } from './probe-report.ts';
 export type { ProbeReport } from './probe-report.ts';
 export { renderProbeText } from './probe-text.ts';
 export { rooflineSvg } from './roofline-svg.ts';
+export { waterfallOf, waterfallSvg, waterfallText } from './waterfall.ts';
+export type { Waterfall, WaterfallStep } from './waterfall.ts';

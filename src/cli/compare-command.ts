@@ -1,0 +1,39 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Enter } from './context.ts';
+import { addSettings, tokenCount, type PredictFlags } from './predict-command.ts';
+
+export interface CompareFlags extends Pick<PredictFlags, 'ubatchSize' | 'flashAttn' | 'cacheType' | 'json'> {
+  readonly model: string;
+  readonly prompt: number;
+  readonly output: number;
+  readonly cached: number;
+}
+
+function share(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (!(value >= 0 && value < 1))
+    throw new InvalidArgumentError(`'${text}' is no share; write 0.7 for 70 %.`);
+  return value;
+}
+
+/** Defines `compare`. */
+export function configureCompare(command: Command, enter: Enter): void {
+  addSettings(command)
+    .argument('<machines...>', 'machines or devices of the catalogue; MACHINE@BACKEND names a backend')
+    .addOption(
+      new Option('-m, --model <model>', 'name:QUANT of the catalogue, or a GGUF file').makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--prompt <tokens>', 'tokens of the prompt of a turn').argParser(tokenCount).default(2048),
+    )
+    .addOption(new Option('--output <tokens>', 'tokens of the answer').argParser(tokenCount).default(512))
+    .addOption(
+      new Option('--cached <share>', 'share of the prompt that is still in the cache')
+        .argParser(share)
+        .default(0),
+    )
+    .option('--json', 'print one JSON document')
+    .action((machines: readonly string[], flags: CompareFlags) =>
+      enter(async (context) => (await import('./compare.ts')).runCompare(machines, flags, context)),
+    );
+}

@@ -1,0 +1,50 @@
+import { writeFile } from 'node:fs/promises';
+import { roofsFor } from '../predict/index.ts';
+import { waterfallOf, waterfallSvg, waterfallText, type Waterfall } from '../report/index.ts';
+import type { CliContext } from './context.ts';
+import type { ExitCode } from './exit.ts';
+import type { ExplainFlags } from './explain-command.ts';
+import { printDocument } from './output.ts';
+import { settingsOf } from './predict.ts';
+import { openModel, openPredictor, openTarget } from './prediction-target.ts';
+
+/** Tokens of a generation test of llama-bench. */
+const GENERATED = 128;
+
+/** Shows where the time goes. */
+export async function runExplain(text: string, flags: ExplainFlags, context: CliContext): Promise<ExitCode> {
+  const target = await openTarget(flags.machine, flags.backend);
+  const model = await openModel(text, context);
+  const predictor = openPredictor(context);
+  const configuration = model.configurationOn(target, settingsOf(flags, flags.depth));
+  const roofs = roofsFor(configuration);
+  const where = `${model.title} on ${target.name}, ${target.backend.exact}`;
+  const at = flags.depth === 0 ? '' : ` at depth ${flags.depth}`;
+  const waterfalls: Waterfall[] = [
+    waterfallOf(
+      `One token: ${where}${at}`,
+      'generation',
+      predictor.predict(
+        configuration,
+        { metric: 'generation', context: flags.depth + GENERATED / 2 },
+        model.id,
+      ),
+      roofs,
+    ),
+  ];
+  if (roofs.matmulFlopPerSecond !== null) {
+    waterfalls.push(
+      waterfallOf(
+        `A prompt of ${flags.prompt} tokens: ${where}${at}`,
+        'prompt',
+        predictor.predict(configuration, { metric: 'prompt', tokens: flags.prompt }, model.id),
+        roofs,
+      ),
+    );
+  }
+  if (flags.svg !== undefined && waterfalls[0] !== undefined)
+    await writeFile(flags.svg, waterfallSvg(waterfalls[0]));
+  if (flags.json === true) printDocument(context, 'explanation', { waterfalls });
+  else context.stdout(waterfalls.map(waterfallText).join('\n\n'));
+  return 0;
+}

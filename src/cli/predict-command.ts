@@ -1,0 +1,88 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Enter } from './context.ts';
+
+/** What was written on the command line; absent where nothing was. */
+export interface PredictFlags {
+  readonly machine?: readonly string[];
+  readonly backend?: readonly string[];
+  readonly depth: readonly number[];
+  readonly prompt: number;
+  readonly output?: string;
+  readonly ubatchSize?: number;
+  readonly flashAttn?: 'on' | 'off';
+  readonly cacheType?: string;
+  readonly batch?: string;
+  readonly measured?: boolean;
+  readonly json?: boolean;
+}
+
+const MOST_TOKENS = 2 ** 24;
+
+/** A list of token counts: `0,4096,32768`. */
+export function tokenCounts(text: string): readonly number[] {
+  const counts = text.split(',').map((each) => (/^\d{1,8}$/.test(each.trim()) ? Number(each) : Number.NaN));
+  if (counts.some((count) => !(count <= MOST_TOKENS))) {
+    throw new InvalidArgumentError(`'${text}' is no list of token counts; write 0,4096,32768.`);
+  }
+  return counts;
+}
+
+export function tokenCount(text: string): number {
+  const [count, ...more] = tokenCounts(text);
+  if (count === undefined || more.length > 0)
+    throw new InvalidArgumentError(`'${text}' is no token count; write 512.`);
+  return count;
+}
+
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  ...value.split(','),
+];
+
+/** The options that all predictions share. */
+export function addSettings(command: Command): Command {
+  return command
+    .addOption(new Option('--ubatch-size <tokens>', 'physical batch, -ub').argParser(tokenCount))
+    .addOption(new Option('--flash-attn <how>', 'flash attention, -fa (default: on)').choices(['on', 'off']))
+    .addOption(
+      new Option('--cache-type <type>', 'type of the KV cache').choices([
+        'f16',
+        'q8_0',
+        'q5_1',
+        'q5_0',
+        'q4_1',
+        'q4_0',
+      ]),
+    );
+}
+
+/** Defines `predict`. */
+export function configurePredict(command: Command, enter: Enter): void {
+  addSettings(command)
+    .argument('[models...]', 'name:QUANT of the catalogue, a GGUF file or organisation/repository:QUANT')
+    .addOption(
+      new Option(
+        '--machine <machine>',
+        'a machine or device of the catalogue, or a saved machine file; more with commas (default: this machine)',
+      ).argParser(collect),
+    )
+    .addOption(
+      new Option(
+        '--backend <backend>',
+        'cpu, cuda, metal, rocm, vulkan, with a variant where known; more with commas',
+      ).argParser(collect),
+    )
+    .addOption(
+      new Option('-d, --depth <tokens>', 'tokens already in the cache; a list with commas')
+        .argParser(tokenCounts)
+        .default([0], '0'),
+    )
+    .addOption(new Option('-p, --prompt <tokens>', 'tokens of the prompt').argParser(tokenCount).default(512))
+    .option('--measured', 'show published measurements of the same configurations beside the predictions')
+    .option('--batch <file>', 'answer queries, one JSON object a line; needs -o')
+    .option('-o, --output <file>', 'where --batch writes its answers, one a line')
+    .option('--json', 'print one JSON document')
+    .action((models: readonly string[], flags: PredictFlags) =>
+      enter(async (context) => (await import('./predict.ts')).runPredict(models, flags, context)),
+    );
+}

@@ -1,0 +1,177 @@
+import { existsSync } from 'node:fs';
+import {
+  CatalogNameError,
+  findDevice,
+  findMachine,
+  latestPrice,
+  resolveMachine,
+  type CatalogDevice,
+} from '../catalog/index.ts';
+import { readDeviceRecords, readMachineRecords, readModelRecords } from '../catalog/host/index.ts';
+import { modelFrom, webAccessOf } from '../model/host/index.ts';
+import {
+  configure,
+  parseBackend,
+  parseQuantisation,
+  predictedDevice,
+  Predictor,
+  usualFamily,
+  workOf,
+  type Backend,
+  type Calibration,
+  type Configuration,
+  type PredictedDevice,
+} from '../predict/index.ts';
+import { readCalibrations, readParameters } from '../predict/host/index.ts';
+import { weightBytes } from '../model/index.ts';
+import { calibrationPath, type CliContext } from './context.ts';
+import { CommandFailure, UsageError } from './exit.ts';
+import { knownModelsNaming } from './known-models.ts';
+
+/** A machine to predict for, with what a buyer asks about it. */
+export interface Target {
+  readonly name: string;
+  readonly device: PredictedDevice;
+  readonly backend: Backend;
+  readonly memoryBytes: number | null;
+  readonly priceUsd: number | null;
+  readonly watts: number | null;
+}
+
+/** A model to predict for. */
+export interface PredictedModel {
+  readonly title: string;
+  readonly id: string;
+  readonly configurationOn: (target: Target, settings: Settings) => Configuration;
+}
+
+export interface Settings {
+  readonly depth: number;
+  readonly ubatch: number | null;
+  readonly flashAttention: boolean | null;
+  readonly cacheType: string | null;
+}
+
+/** The predictor with the catalogue, the learned parameters and this machine's calibrations. */
+export function openPredictor(
+  context: CliContext,
+  calibrations: readonly Calibration[] = readCalibrations(calibrationPath(context.paths)),
+): Predictor {
+  return new Predictor(
+    readParameters(),
+    { devices: readDeviceRecords(), models: readModelRecords() },
+    calibrations,
+  );
+}
+
+/** Resolves `name:QUANT`, a GGUF file or `org/repo:QUANT`. */
+export async function openModel(text: string, context: CliContext): Promise<PredictedModel> {
+  const named = await modelFrom(text, {
+    records: knownModelsNaming(text.split(':')[0] ?? text, context),
+    access: webAccessOf(process.env, context.signal),
+  });
+  const quantisation = parseQuantisation(named.mix);
+  if (quantisation === null)
+    throw new CommandFailure(`Nothing is known about the speed of ${named.mix}; take another quantisation.`);
+  const work = workOf(named.shape);
+  const fileBytes = named.file?.tensorBytes ?? weightBytes(named.shape, named.mix);
+  return {
+    id: named.id,
+    title: `${named.title} ${named.mix}`,
+    configurationOn: ({ device, backend }, { depth, ubatch, flashAttention, cacheType }) =>
+      configure({
+        device,
+        backend,
+        engine: 'llama.cpp',
+        day: null,
+        work,
+        quantisation,
+        fileBytes,
+        depth,
+        batch: null,
+        ubatch,
+        flashAttention,
+        typeK: cacheType,
+        typeV: cacheType,
+      }),
+  };
+}
+
+/** Resolves a machine or a device of the catalogue, a saved machine, or this one, with a backend or the usual one. */
+export async function openTarget(name: string | undefined, backend: string | undefined): Promise<Target> {
+  if (name === undefined || existsSync(name)) return targetOfFacts(name, backend);
+  const machines = readMachineRecords();
+  const devices = readDeviceRecords();
+  const machine = findMachine(name, machines);
+  if (machine !== null) {
+    const device = devices.find(({ id }) => id === machine.device);
+    if (device === undefined)
+      throw new CommandFailure(`The device of ${machine.name} is not in the catalogue.`);
+    const power = machine.power;
+    return {
+      ...targetOf(machine.name, device, machine.deviceCount, backend),
+      memoryBytes: machine.memoryBytes,
+      priceUsd: latestPrice(machine)?.usd ?? null,
+      watts: power?.sustainedWatts ?? power?.loadWatts?.[1] ?? power?.maximumWatts ?? device.tdpWatts,
+    };
+  }
+  const found = findDevice(name, devices);
+  if (found === null) {
+    try {
+      resolveMachine(name, machines);
+    } catch (error) {
+      if (error instanceof CatalogNameError) throw new CommandFailure(error.message, { cause: error });
+      throw error;
+    }
+    throw new CommandFailure(`There is no machine '${name}'.`);
+  }
+  const { device, count } = found;
+  return targetOf(count === 1 ? device.name : `${count} x ${device.name}`, device, count, backend);
+}
+
+function targetOf(
+  name: string,
+  device: CatalogDevice,
+  count: number,
+  backendText: string | undefined,
+): Target {
+  const onCores = device.kind === 'cpu' || backendText?.toLowerCase().startsWith('cpu') === true;
+  const unit = onCores ? 'cpu' : 'gpu';
+  const predicted = predictedDevice(device, count, unit);
+  if (predicted === null) {
+    throw new CommandFailure(
+      `No memory bandwidth of ${device.name} is published, so nothing can be predicted for it; on that machine run ridgepoint calibrate.`,
+    );
+  }
+  const text = backendText ?? usualFamily(predicted.vendor, unit) ?? '';
+  const backend = parseBackend(text, predicted.vendor, unit);
+  if (backend === null)
+    throw new UsageError(`'${text}' is no backend; write cpu, cuda, metal, rocm or vulkan.`);
+  const [capacity] = device.memory.capacityBytes.slice(-1);
+  return {
+    name,
+    device: predicted,
+    backend,
+    memoryBytes: capacity === undefined ? null : capacity * count,
+    priceUsd: device.launchPriceUsd === null ? null : device.launchPriceUsd * count,
+    watts: device.tdpWatts === null ? null : device.tdpWatts * count,
+  };
+}
+
+async function targetOfFacts(file: string | undefined, backend: string | undefined): Promise<Target> {
+  const { identify, matchCatalogue } = await import('../machine/index.ts');
+  const facts =
+    file === undefined
+      ? identify(await (await import('../machine/host/index.ts')).gatherMachine())
+      : await (await import('./machine.ts')).readMachine(file);
+  const matches = matchCatalogue(facts, readDeviceRecords());
+  const wanted = backend?.toLowerCase().startsWith('cpu') === true ? 'cpu' : null;
+  const match = matches.find(({ device, part }) => device !== null && (wanted === null || part === wanted));
+  if (match?.device === undefined || match.device === null) {
+    const seen = matches.map((each) => each.seen).join(', ');
+    throw new CommandFailure(
+      `The catalogue has no entry for ${seen === '' ? 'this machine' : seen}, so its bandwidth is not known; name a machine or device with --machine.`,
+    );
+  }
+  return targetOf(file ?? 'this machine', match.device, 1, match.part === 'cpu' ? 'cpu' : backend);
+}

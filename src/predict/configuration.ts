@@ -1,0 +1,141 @@
+import type { Backend } from './backend.ts';
+import type { PredictedDevice } from './device.ts';
+import type { Quantisation } from './quantisation.ts';
+import { cacheBytesPerValue } from './quantisation.ts';
+import type { ModelWork } from './work.ts';
+
+/** Which program's figures are predicted: their habits differ. */
+export type EngineName = 'llama.cpp' | 'ik_llama.cpp' | 'localscore';
+
+/** Bytes of a model's weights, by how a token reads them. */
+export interface WeightBytes {
+  readonly dense: number;
+  readonly head: number;
+  /** Of all routed experts. */
+  readonly experts: number;
+  readonly bitsPerWeight: number;
+}
+
+/** Everything that decides a prediction, and nothing else. */
+export interface Configuration {
+  readonly device: PredictedDevice;
+  readonly backend: Backend;
+  readonly engine: EngineName;
+  /** Days since 1970 of the engine's build; null: today's. */
+  readonly day: number | null;
+  readonly work: ModelWork;
+  readonly quantisation: Quantisation;
+  readonly bytes: WeightBytes;
+  /** Tokens in the cache before the test. */
+  readonly depth: number;
+  readonly batch: number;
+  readonly ubatch: number;
+  readonly flashAttention: boolean;
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+}
+
+/** llama.cpp's defaults (`common_params`, common/common.h, release v0.5.0). */
+const DEFAULT_BATCH = 2048;
+const DEFAULT_UBATCH = 512;
+
+/** Bits of a weight in an MXFP4 block: 17 bytes for 32 weights (ggml-common.h). */
+const MXFP4_BITS = 4.25;
+/** Architectures whose experts every published file keeps in MXFP4, whatever the rest is quantised to. */
+const NATIVE_MXFP4: ReadonlySet<string> = new Set(['gpt-oss']);
+
+/** Days since 1970 of 2025-09-01: llama.cpp made flash attention automatic at the end of August 2025 (#15434). */
+const FLASH_ATTENTION_AUTOMATIC_DAY = 20332;
+
+/**
+ * Splits the bytes of a model by how they are read. With the size of the file the split is scaled to it; without,
+ * the bits of the quantisation decide.
+ */
+export function weightBytes(
+  work: ModelWork,
+  quantisation: Quantisation,
+  fileBytes: number | null,
+): WeightBytes {
+  const bits = quantisation.bitsPerWeight;
+  const head = (work.headWeights * quantisation.headBitsPerWeight) / 8;
+  const tables = (work.tableWeights * Math.min(bits, quantisation.headBitsPerWeight)) / 8;
+  const nativeBytes = ((work.expertWeights + work.denseWeights) * MXFP4_BITS) / 8;
+  const nativeExperts =
+    quantisation.name === 'MXFP4_MOE' ||
+    (NATIVE_MXFP4.has(work.architecture) && (fileBytes === null || fileBytes < nativeBytes * EXPANDED_SIZE));
+  const fixedExperts = nativeExperts ? (work.expertWeights * MXFP4_BITS) / 8 : 0;
+  const scaledWeights = work.denseWeights + (nativeExperts ? 0 : work.expertWeights);
+  const estimate = nativeExperts
+    ? (scaledWeights * Math.max(bits, quantisation.headBitsPerWeight)) / 8
+    : (scaledWeights * bits) / 8;
+  const rest = (fileBytes ?? Number.NaN) - head - tables - fixedExperts;
+  const whole = head + tables + fixedExperts + estimate;
+  // A size that is far from the shape's is that of another file: a part of a split one, or one with more in it.
+  const usable =
+    fileBytes !== null &&
+    rest > 0 &&
+    fileBytes < whole * SIZE_TOLERANCE &&
+    fileBytes > whole / SIZE_TOLERANCE;
+  const bytes = usable ? Math.max(rest, estimate / SIZE_TOLERANCE) : estimate;
+  const experts = nativeExperts ? fixedExperts : (bytes * work.expertWeights) / scaledWeights;
+  return {
+    dense: nativeExperts ? bytes : bytes - experts,
+    head,
+    experts,
+    bitsPerWeight: (8 * bytes) / scaledWeights,
+  };
+}
+
+/** A file of a native MXFP4 model that is this much larger than its experts has them in another format. */
+const EXPANDED_SIZE = 2;
+
+/** Mixes of one name differ by less than this factor; the largest seen are the UD mixes of small models. */
+const SIZE_TOLERANCE = 2.2;
+
+/** Fewer bits a weight than this are no 32-bit matrices. */
+const HALVED_BITS = 20;
+
+/** What is known of a test before defaults are filled in; null: not known. */
+export interface ConfigurationInput {
+  readonly device: PredictedDevice;
+  readonly backend: Backend;
+  readonly engine: EngineName;
+  readonly day: number | null;
+  readonly work: ModelWork;
+  readonly quantisation: Quantisation;
+  readonly fileBytes: number | null;
+  readonly depth: number;
+  readonly batch: number | null;
+  readonly ubatch: number | null;
+  readonly flashAttention: boolean | null;
+  readonly typeK: string | null;
+  readonly typeV: string | null;
+}
+
+/** Fills in the defaults of llama.cpp. */
+export function configure(input: ConfigurationInput): Configuration {
+  const batch = input.batch ?? DEFAULT_BATCH;
+  const automatic =
+    input.engine !== 'localscore' && (input.day === null || input.day >= FLASH_ATTENTION_AUTOMATIC_DAY);
+  const bytes = weightBytes(input.work, input.quantisation, input.fileBytes);
+  // Files that are called F32 for their norms keep their matrices in 16 bits: the size tells.
+  const halved = input.quantisation.group === 'single' && bytes.bitsPerWeight < HALVED_BITS;
+  const quantisation: Quantisation = halved
+    ? { ...input.quantisation, group: 'brain-float' }
+    : input.quantisation;
+  return {
+    device: input.device,
+    backend: input.backend,
+    engine: input.engine,
+    day: input.day,
+    work: input.work,
+    quantisation,
+    bytes,
+    depth: input.depth,
+    batch,
+    ubatch: Math.min(input.ubatch ?? DEFAULT_UBATCH, batch),
+    flashAttention: input.flashAttention ?? automatic,
+    keyBytes: cacheBytesPerValue(input.typeK),
+    valueBytes: cacheBytesPerValue(input.typeV),
+  };
+}

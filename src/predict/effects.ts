@@ -1,0 +1,233 @@
+import type { Configuration } from './configuration.ts';
+import { GENERATION_TERMS, PROMPT_TERMS } from './terms.ts';
+
+export type Metric = 'generation' | 'prompt';
+
+/** One learned number: which term of which metric it scales, on which devices, for what. */
+export interface EffectKey {
+  readonly term: number;
+  /** The name of the term, or of the group of terms that share the number. */
+  readonly group: string;
+  /** A group of devices: `*`, `gpu`, `nvidia|cuda`, `Ampere|cuda`, `nvidia-rtx-3090`, ... */
+  readonly scope: string;
+  /** What of the test it applies to: `` is everything. */
+  readonly aspect: string;
+  /** Standard deviation of its prior, in log units of the term's cost: how much it may say without evidence. */
+  readonly sigma: number;
+}
+
+export const TERM_NAMES: Readonly<Record<Metric, readonly string[]>> = {
+  generation: GENERATION_TERMS,
+  prompt: PROMPT_TERMS,
+};
+
+/** Groups of devices, from the widest to the narrowest. */
+const SCOPE_LEVELS = [
+  'all',
+  'unit',
+  'family',
+  'class',
+  'variant',
+  'device',
+  'device-family',
+  'exact',
+] as const;
+type ScopeLevel = (typeof SCOPE_LEVELS)[number];
+type Scopes = Readonly<Record<ScopeLevel, string>>;
+
+/** The groups that a device with a backend belongs to. */
+function scopesOf({ device, backend }: Configuration): Scopes {
+  const { family } = backend;
+  return {
+    all: '*',
+    unit: device.integrated ? 'integrated' : device.unit,
+    family: `${device.vendor}|${family}`,
+    class: `${device.deviceClass}|${family}`,
+    variant: `${device.deviceClass}|${family}-${backend.variant ?? ''}${backend.rocwmma ? '+rocwmma' : ''}`,
+    device: device.id,
+    'device-family': `${device.id}|${family}`,
+    exact: `${device.id}|${backend.exact}`,
+  };
+}
+
+/** How far an effect of each level may go: the wider levels are learned from more, so they are held less. */
+type Sigmas = Partial<Readonly<Record<ScopeLevel, number>>>;
+
+/** What varies with the device for every term. */
+const DEVICE_SIGMAS: Sigmas = {
+  all: 1,
+  unit: 0.5,
+  family: 0.4,
+  class: 0.3,
+  variant: 0.25,
+  device: 0.12,
+  'device-family': 0.12,
+  exact: 0.12,
+};
+
+/** All the priors below as one: with 1 the fit follows single sources too far, with 0.6 not far enough (both were tried). */
+const SHRINKAGE = 0.75;
+
+interface AspectRule {
+  readonly aspects: (configuration: Configuration, tokens: number) => readonly string[];
+  /** Terms by name; absent: all of the metric. */
+  readonly terms?: readonly string[];
+  readonly metric?: Metric;
+  /** The terms share one number under this name; absent: each term has its own. */
+  readonly group?: string;
+  readonly sigmas: Sigmas;
+}
+
+const DAYS_PER_PERIOD = 91;
+/** 2024-01-01 in days since 1970. */
+const FIRST_PERIOD_DAY = 19723;
+/** The last period with measurements: what is later is as fast as then. */
+const LAST_PERIOD = 11;
+
+/** The periods that had begun when the build was made: a build carries what each of them changed. */
+function periodsUntil(day: number | null): readonly string[] {
+  const period = day === null ? LAST_PERIOD : Math.floor((day - FIRST_PERIOD_DAY) / DAYS_PER_PERIOD);
+  return Array.from(
+    { length: Math.max(0, Math.min(period, LAST_PERIOD)) },
+    (_, index) => `since-${index + 1}`,
+  );
+}
+
+const attentionKind = ({ work }: Configuration): string =>
+  work.latent ? 'latent' : work.recurrent ? 'hybrid' : 'plain';
+
+const RULES: readonly AspectRule[] = [
+  {
+    aspects: () => [''],
+    terms: ['matmul', 'expert-matmul', 'dispatch', 'attention'],
+    group: 'compute',
+    sigmas: {
+      unit: 0.4,
+      family: 0.4,
+      class: 0.3,
+      variant: 0.2,
+      device: 0.2,
+      'device-family': 0.2,
+      exact: 0.1,
+    },
+  },
+  {
+    aspects: () => [''],
+    terms: ['dense', 'experts', 'cache', 'stream'],
+    group: 'memory',
+    sigmas: {
+      unit: 0.4,
+      family: 0.3,
+      class: 0.2,
+      variant: 0.1,
+      device: 0.2,
+      'device-family': 0.1,
+      exact: 0.05,
+    },
+  },
+  {
+    aspects: () => [''],
+    terms: ['fixed', 'launch'],
+    group: 'overhead',
+    sigmas: {
+      unit: 0.4,
+      family: 0.4,
+      class: 0.3,
+      variant: 0.2,
+      device: 0.2,
+      'device-family': 0.2,
+      exact: 0.1,
+    },
+  },
+  {
+    aspects: ({ quantisation }) => [`quant-${quantisation.group}`],
+    terms: ['dense', 'experts', 'arithmetic', 'matmul', 'expert-matmul', 'dispatch', 'stream'],
+    sigmas: { all: 0.2, unit: 0.15, family: 0.2, class: 0.15, variant: 0.15, exact: 0.05 },
+  },
+  {
+    aspects: ({ quantisation }) => [`quant-${quantisation.group}`],
+    terms: ['dense', 'experts'],
+    group: 'weights',
+    sigmas: { all: 0.2, family: 0.4, class: 0.15, variant: 0.15 },
+  },
+  {
+    aspects: ({ quantisation }) => [`quant-${quantisation.group}`],
+    terms: ['matmul', 'expert-matmul', 'dispatch'],
+    group: 'products',
+    sigmas: { all: 0.2, family: 0.4, class: 0.15, variant: 0.15 },
+  },
+  {
+    aspects: ({ flashAttention }) => [flashAttention ? 'fa' : 'no-fa'],
+    terms: ['cache', 'attention'],
+    sigmas: { all: 0.4, unit: 0.3, family: 0.4, class: 0.3, variant: 0.3, exact: 0.2 },
+  },
+  {
+    aspects: ({ flashAttention }) => [flashAttention ? 'fa' : 'no-fa'],
+    terms: ['launch', 'elementwise', 'matmul', 'dense'],
+    sigmas: { all: 0.05, family: 0.05, variant: 0.05 },
+  },
+  {
+    aspects: (configuration) => [
+      `kind-${attentionKind(configuration)}`,
+      `kind-${attentionKind(configuration)}${configuration.flashAttention ? '-fa' : ''}`,
+    ],
+    terms: ['cache', 'attention'],
+    sigmas: { all: 0.4, family: 0.3, class: 0.2, variant: 0.2, exact: 0.1 },
+  },
+  {
+    aspects: ({ work }) => [`arch-${work.architecture}`],
+    sigmas: { all: 0.1, family: 0.1, variant: 0.1 },
+  },
+  {
+    aspects: ({ engine }) => (engine === 'llama.cpp' ? [] : [`engine-${engine}`]),
+    sigmas: { all: 0.3, unit: 0.2, family: 0.1, exact: 0.1 },
+  },
+  {
+    aspects: ({ day }) => periodsUntil(day),
+    sigmas: { all: 0.05, family: 0.1, class: 0.05 },
+  },
+  {
+    aspects: ({ ubatch }, tokens) => [batchAspect(Math.min(ubatch, tokens))],
+    metric: 'prompt',
+    terms: ['launch', 'matmul', 'expert-matmul', 'dispatch', 'stream', 'attention'],
+    sigmas: { all: 0.4, unit: 0.3, family: 0.3, variant: 0.2, exact: 0.2 },
+  },
+];
+
+/** Sizes of batches for which backends choose kernels of their own: matrix-vector, small tiles, full tiles, large. */
+const BATCH_BUCKETS = [1, 4, 8, 16, 32, 64, 128, 256, 512, 1024] as const;
+
+function batchAspect(tokens: number): string {
+  return `batch-${BATCH_BUCKETS.find((size) => tokens <= size) ?? 'more'}`;
+}
+
+/** Every effect on every term of a configuration. */
+export function effectKeys(configuration: Configuration, metric: Metric, tokens: number): EffectKey[] {
+  const scopes = scopesOf(configuration);
+  const names = TERM_NAMES[metric];
+  const keys: EffectKey[] = [];
+  const add = (
+    terms: readonly string[] | undefined,
+    group: string | undefined,
+    aspect: string,
+    sigmas: Sigmas,
+  ): void => {
+    for (const [term, name] of names.entries()) {
+      if (terms !== undefined && !terms.includes(name)) continue;
+      for (const level of SCOPE_LEVELS) {
+        const sigma = sigmas[level];
+        if (sigma !== undefined) {
+          const held = level === 'all' && aspect === '' ? sigma : sigma * SHRINKAGE;
+          keys.push({ term, group: group ?? name, scope: scopes[level], aspect, sigma: held });
+        }
+      }
+    }
+  };
+  add(undefined, undefined, '', DEVICE_SIGMAS);
+  for (const rule of RULES) {
+    if (rule.metric !== undefined && rule.metric !== metric) continue;
+    for (const aspect of rule.aspects(configuration, tokens))
+      add(rule.terms, rule.group, aspect, rule.sigmas);
+  }
+  return keys;
+}

@@ -1,0 +1,252 @@
+import {
+  isExpertLayer,
+  isRecurrentLayer,
+  isSlidingWindowLayer,
+  ofLayer,
+  ownsKvCache,
+  type ModelShape,
+} from '../model/index.ts';
+
+/** Layers that attend alike. */
+export interface AttentionWork {
+  readonly layers: number;
+  /** Tokens that the layer looks back; null: all of them. */
+  readonly window: number | null;
+  /** Tokens that one cached row stands for (DeepSeek V4 compresses); 1 elsewhere. */
+  readonly compression: number;
+  /** Cached values of one token and layer: K and V of all KV heads. */
+  readonly keyValues: number;
+  readonly valueValues: number;
+  /** Query heads x (key length + value length): multiplications of one query with one cached token. */
+  readonly multiplications: number;
+}
+
+/** What a model asks of a machine, counted from its shape: weights, operations, cached values. */
+export interface ModelWork {
+  readonly architecture: string;
+  /** Weights that every token is multiplied with, without the head. */
+  readonly denseWeights: number;
+  readonly headWeights: number;
+  /** Tables from which rows are read: no part of the work, but of the file. */
+  readonly tableWeights: number;
+  readonly tiedEmbeddings: boolean;
+  /** Weights of all routed experts. */
+  readonly expertWeights: number;
+  readonly experts: { readonly count: number; readonly used: number } | null;
+  /** Kernels that one pass through the model launches, about. */
+  readonly operations: number;
+  readonly attention: readonly AttentionWork[];
+  /** f32 values of recurrent state that a token reads and writes. */
+  readonly stateValues: number;
+  /** Values of the residual stream that one token passes through all layers. */
+  readonly activationValues: number;
+  /** Whether some layers are recurrent, or attend to a latent row: kernels of their own. */
+  readonly recurrent: boolean;
+  readonly latent: boolean;
+}
+
+/**
+ * Kernels of a layer, counted in graphs of llama.cpp (`llm_graph_context::build_attn`, `build_ffn`, `build_moe_ffn`,
+ * src/llama-graph.cpp v0.5.0) after the fusions that backends make; with these the time of a token of small models
+ * is proportional to the count.
+ */
+const DENSE_LAYER_OPERATIONS = 10;
+const EXPERT_LAYER_OPERATIONS = 14;
+/** What a recurrent layer adds: projections, convolution, gates, scan, norm. */
+const RECURRENT_LAYER_OPERATIONS = 10;
+/** Embedding, last norm, head, copies of inputs and of logits. */
+const MODEL_OPERATIONS = 5;
+
+/** Matrices of a feed-forward network: gate, up and down, or up and down alone. */
+const GATED_MATRICES = 3;
+const PLAIN_MATRICES = 2;
+const PLAIN_FEED_FORWARD: ReadonlySet<string> = new Set([
+  'apertus',
+  'falcon',
+  'gpt2',
+  'mpt',
+  'nemotron',
+  'nemotron_h',
+  'nemotron_h_moe',
+  'phi2',
+  'starcoder2',
+  'rwkv7',
+]);
+
+/** Architectures whose attention has a gate as wide as its queries (`build_layer_attn` of each). */
+const GATED_ATTENTION: ReadonlySet<string> = new Set(['qwen3next', 'qwen35', 'qwen35moe']);
+
+/** Counts the work of a model. */
+export function workOf(shape: ModelShape): ModelWork {
+  const matrices = PLAIN_FEED_FORWARD.has(shape.architecture) ? PLAIN_MATRICES : GATED_MATRICES;
+  const width = shape.embeddingLength;
+  let denseWeights = 0;
+  let expertWeights = 0;
+  let operations = MODEL_OPERATIONS;
+  let stateValues = 0;
+  const attention = new Map<string, AttentionWork>();
+  for (let layer = 0; layer < shape.layers; layer += 1) {
+    const recurrent = isRecurrentLayer(shape, layer);
+    const heads = ofLayer(shape.heads, layer);
+    const kvHeads = ofLayer(shape.kvHeads, layer);
+    operations += DENSE_LAYER_OPERATIONS;
+    if (recurrent) {
+      const layerWork = recurrentWork(shape);
+      denseWeights += layerWork.weights;
+      stateValues += layerWork.stateValues;
+      operations += RECURRENT_LAYER_OPERATIONS;
+    }
+    if (kvHeads > 0 && shape.recurrent?.kind !== 'rwkv7') {
+      denseWeights += attentionWeights(shape, layer);
+      addAttention(attention, attentionWork(shape, layer, heads, kvHeads));
+    }
+    const expertLayer = isExpertLayer(shape, layer);
+    if (expertLayer && shape.experts !== null) {
+      const { experts } = shape;
+      const from = experts.latentLength ?? width;
+      expertWeights += experts.count * matrices * from * experts.feedForwardLength;
+      denseWeights += width * experts.count + matrices * width * (experts.shared?.feedForwardLength ?? 0);
+      if (experts.latentLength !== null) denseWeights += 2 * width * experts.latentLength;
+      operations += EXPERT_LAYER_OPERATIONS - DENSE_LAYER_OPERATIONS;
+    } else {
+      denseWeights += matrices * width * ofLayer(shape.feedForwardLength, layer);
+    }
+  }
+  if (shape.perLayerEmbeddingLength !== null) {
+    denseWeights += 3 * shape.layers * width * shape.perLayerEmbeddingLength;
+  }
+  const table = shape.vocabularySize * width;
+  return {
+    architecture: shape.architecture,
+    denseWeights,
+    headWeights: table,
+    tableWeights:
+      (shape.tiedEmbeddings ? 0 : table) +
+      (shape.perLayerEmbeddingLength ?? 0) * shape.layers * shape.vocabularySize,
+    tiedEmbeddings: shape.tiedEmbeddings,
+    expertWeights,
+    experts: shape.experts === null ? null : { count: shape.experts.count, used: shape.experts.used },
+    operations,
+    attention: [...attention.values()],
+    stateValues,
+    activationValues: shape.layers * width,
+    recurrent: shape.recurrent !== null,
+    latent: shape.latentAttention !== null,
+  };
+}
+
+/** Projections of queries, keys, values and of the output. */
+function attentionWeights(shape: ModelShape, layer: number): number {
+  const width = shape.embeddingLength;
+  const heads = ofLayer(shape.heads, layer);
+  const kvHeads = ofLayer(shape.kvHeads, layer);
+  const { latentAttention: latent } = shape;
+  if (latent !== null) {
+    const queries = heads * latent.keyHeadLength;
+    const query = latent.queryRank === null ? width * queries : latent.queryRank * (width + queries);
+    const cached = latent.kvRank + latent.ropeHeadLength;
+    const decompressed = heads * (latent.keyHeadLength - latent.ropeHeadLength + latent.valueHeadLength);
+    return query + width * cached + latent.kvRank * decompressed + heads * latent.valueHeadLength * width;
+  }
+  if (shape.compressedAttention !== null) {
+    const { queryRank, outputGroups, outputRank } = shape.compressedAttention;
+    const queries = heads * shape.keyHeadLength;
+    return (
+      queryRank * (width + queries) +
+      width * shape.keyHeadLength * 2 +
+      outputRank * (queries + outputGroups * width)
+    );
+  }
+  const windowed = isSlidingWindowLayer(shape, layer);
+  const key = windowed ? (shape.slidingWindow?.keyHeadLength ?? shape.keyHeadLength) : shape.keyHeadLength;
+  const value = windowed
+    ? (shape.slidingWindow?.valueHeadLength ?? shape.valueHeadLength)
+    : shape.valueHeadLength;
+  const own = ownsKvCache(shape, layer) ? kvHeads * (key + value) : 0;
+  const gate = GATED_ATTENTION.has(shape.architecture) ? heads * key : 0;
+  return width * (heads * (key + value) + gate + own);
+}
+
+function attentionWork(shape: ModelShape, layer: number, heads: number, kvHeads: number): AttentionWork {
+  const windowed = isSlidingWindowLayer(shape, layer);
+  const window = windowed ? (shape.slidingWindow?.size ?? null) : null;
+  const compression = shape.compressedAttention?.ratios[layer] ?? 1;
+  if (shape.latentAttention !== null) {
+    const { kvRank, ropeHeadLength } = shape.latentAttention;
+    // One row for all heads; values are the first part of the keys, so nothing is cached for them.
+    const row = kvRank + ropeHeadLength;
+    return {
+      layers: 1,
+      window,
+      compression: 1,
+      keyValues: row,
+      valueValues: 0,
+      multiplications: heads * (row + kvRank),
+    };
+  }
+  const key = windowed ? (shape.slidingWindow?.keyHeadLength ?? shape.keyHeadLength) : shape.keyHeadLength;
+  const value = windowed
+    ? (shape.slidingWindow?.valueHeadLength ?? shape.valueHeadLength)
+    : shape.valueHeadLength;
+  const compressed = shape.compressedAttention !== null;
+  return {
+    layers: 1,
+    window: compressed && compression > 0 ? null : window,
+    compression: Math.max(1, compression),
+    keyValues: kvHeads * key,
+    valueValues: compressed ? 0 : kvHeads * value,
+    multiplications: heads * (key + value),
+  };
+}
+
+function addAttention(groups: Map<string, AttentionWork>, work: AttentionWork): void {
+  const key = [work.window, work.compression, work.keyValues, work.valueValues, work.multiplications].join(
+    ' ',
+  );
+  const known = groups.get(key);
+  groups.set(key, known === undefined ? work : { ...known, layers: known.layers + 1 });
+}
+
+interface RecurrentWork {
+  readonly weights: number;
+  readonly stateValues: number;
+}
+
+/** Projections and state of one recurrent layer: `load_tensors` and `n_embd_s` of llama.cpp v0.5.0. */
+function recurrentWork(shape: ModelShape): RecurrentWork {
+  const { recurrent, embeddingLength: width } = shape;
+  switch (recurrent?.kind) {
+    case 'mamba1':
+      return {
+        weights:
+          3 * width * recurrent.innerLength +
+          recurrent.innerLength * (2 * recurrent.timeStepRank + 2 * recurrent.stateLength),
+        stateValues: recurrent.innerLength * (recurrent.stateLength + recurrent.convWidth),
+      };
+    case 'mamba2':
+      return {
+        weights:
+          width *
+            (2 * recurrent.innerLength + 2 * recurrent.groups * recurrent.stateLength + recurrent.heads) +
+          width * recurrent.innerLength,
+        stateValues: recurrent.innerLength * (recurrent.stateLength + recurrent.convWidth),
+      };
+    case 'gated-delta-net':
+      return {
+        weights:
+          width *
+          (3 * recurrent.innerLength + 2 * recurrent.groups * recurrent.stateLength + 2 * recurrent.heads),
+        stateValues: recurrent.innerLength * (recurrent.stateLength + recurrent.convWidth),
+      };
+    case 'kimi-delta': {
+      const inner = recurrent.heads * recurrent.headLength;
+      return { weights: 4 * width * inner, stateValues: inner * recurrent.headLength };
+    }
+    case 'short-convolution':
+      return { weights: 4 * width * width, stateValues: width * recurrent.convWidth };
+    case 'rwkv7':
+      return { weights: 4 * width * width, stateValues: width * recurrent.headLength };
+    case undefined:
+      return { weights: 0, stateValues: 0 };
+  }
+}

@@ -1,0 +1,222 @@
+import { calibrate } from '../../src/predict/calibrate.ts';
+import { groupBy } from '../../src/predict/accuracy.ts';
+import { startingPoints } from '../../src/predict/cost.ts';
+import { TERM_NAMES, type Metric } from '../../src/predict/effects.ts';
+import { termSeconds } from '../../src/predict/parameters.ts';
+import { roofSeconds } from '../../src/predict/predict.ts';
+import { minimise } from './minimise.ts';
+import { compileProblem, posterior, predictRows, sumRows, type Problem } from './problem.ts';
+import type { EvidenceRow } from './rows.ts';
+
+/** How a prediction knew what it predicts. */
+export const REGIMES = ['in-sample', 'configuration', 'a', 'b', 'c', 'time'] as const;
+export type Regime = (typeof REGIMES)[number];
+
+/** The logarithm of predicted / measured time, by row; absent: the regime does not predict the row. */
+export type Residuals = ReadonlyMap<EvidenceRow, number>;
+
+/** Student's t for residuals (4 degrees of freedom: outliers are common), scale in log units: what one run to the next differs by, and a little more. */
+const NOISE: Readonly<Record<Metric, { readonly degrees: number; readonly scale: number }>> = {
+  generation: { degrees: 4, scale: 0.05 },
+  prompt: { degrees: 4, scale: 0.08 },
+};
+/** Measured: later iterations change no prediction by more than a percent or two. */
+const ITERATIONS = 150;
+const TOLERANCE = 1e-5;
+/** Groups that are left out one after the other: more cost time, fewer leave less to learn from. */
+const FOLDS = 8;
+/** Rows of one device and backend beyond this many share their weight: half of all rows are one device. */
+const FULL_WEIGHT_ROWS = 60;
+/** The same for all backends of a device together, at the square root. */
+const FULL_WEIGHT_DEVICE_ROWS = 600;
+/** LocalScore's figures are means over nine shapes, and two runs of one configuration differ by a fifth. */
+const LOCALSCORE_WEIGHT = 0.3;
+/** Measurements from this day on are predicted from those before: 2025-10-15. */
+const TIME_SPLIT = Date.parse('2025-10-15');
+
+/** All fits of one metric. */
+export class Regimes {
+  readonly rows: readonly EvidenceRow[];
+  readonly problem: Problem;
+  readonly #weights: Float64Array;
+  readonly #metric: Metric;
+
+  constructor(evidence: readonly EvidenceRow[], metric: Metric) {
+    this.#metric = metric;
+    this.rows = evidence.filter((row) => row.metric === metric);
+    this.problem = compileProblem(
+      this.rows.map((row) => row.fit),
+      TERM_NAMES[metric],
+      startingPoints(metric, TERM_NAMES[metric]),
+    );
+    const byBackend = countBy(this.rows, exactKey);
+    const byDevice = countBy(this.rows, (row) => row.chip);
+    this.#weights = Float64Array.from(this.rows, (row) => {
+      if (isAboveRoof(row)) return 0;
+      const own = row.prepared.configuration.engine === 'localscore' ? LOCALSCORE_WEIGHT : 1;
+      const shared = Math.min(1, FULL_WEIGHT_ROWS / (byBackend.get(exactKey(row)) ?? 1));
+      const device = Math.min(1, Math.sqrt(FULL_WEIGHT_DEVICE_ROWS / (byDevice.get(row.chip) ?? 1)));
+      return own * shared * device;
+    });
+  }
+
+  /** The fit to all rows. */
+  fitAll(): Float64Array {
+    return this.#fit(() => true);
+  }
+
+  /** Residuals of the fit to all rows: what it can express, not what it can predict. */
+  inSample(at: Float64Array): Residuals {
+    return this.#residuals(at, () => true);
+  }
+
+  /** Every row predicted by a fit that has seen nothing of its group. */
+  leaveOut(
+    groupOf: (row: EvidenceRow) => string,
+    visible?: (row: EvidenceRow) => string,
+  ): { residuals: Residuals; fits: readonly Float64Array[]; foldOf: (row: EvidenceRow) => number } {
+    const folds = balancedFolds(this.rows, groupOf);
+    const foldOf = (row: EvidenceRow): number => folds.get(groupOf(row)) ?? 0;
+    const residuals = new Map<EvidenceRow, number>();
+    const fits: Float64Array[] = [];
+    for (let fold = 0; fold < FOLDS; fold += 1) {
+      const trained = (row: EvidenceRow): boolean => foldOf(row) !== fold;
+      const seen = new Set(this.rows.filter(trained).map((row) => visible?.(row) ?? ''));
+      const at = this.#fit(trained);
+      fits.push(at);
+      const own = this.#residuals(at, (row) => !trained(row) && seen.has(visible?.(row) ?? ''));
+      for (const [row, residual] of own) residuals.set(row, residual);
+    }
+    return { residuals, fits, foldOf };
+  }
+
+  /** What is measured later, from what was measured before. */
+  later(): Residuals {
+    const isLater = ({ measurement }: EvidenceRow): boolean =>
+      Date.parse(measurement.query.date ?? '') >= TIME_SPLIT;
+    return this.#residuals(
+      this.#fit((row) => !isLater(row)),
+      isLater,
+    );
+  }
+
+  /** Devices that the fit has not seen, with three points of their own for each backend. */
+  calibrated(fits: readonly Float64Array[], foldOf: (row: EvidenceRow) => number): Residuals {
+    const residuals = new Map<EvidenceRow, number>();
+    const index = new Map(this.rows.map((row, at) => [row, at]));
+    const sums = fits.map((at) => sumRows(this.problem, at));
+    for (const group of groupBy(this.rows, exactKey).values()) {
+      const points = threePoints(group.filter((row) => !isAboveRoof(row)));
+      if (points.length < POINTS || group.length <= POINTS) continue;
+      const sumsOf = (row: EvidenceRow): Float64Array => {
+        const at = index.get(row) ?? 0;
+        const count = this.problem.terms.length;
+        return sums[foldOf(row)]?.slice(at * count, (at + 1) * count) ?? new Float64Array(count);
+      };
+      const offsets = calibrate(
+        this.#metric,
+        points.map((row) => ({ roofs: row.fit.roofs, sums: sumsOf(row), logSeconds: row.fit.logSeconds })),
+      );
+      for (const row of group) {
+        if (points.includes(row)) continue;
+        const own = sumsOf(row).map((sum, term) => sum + (offsets[term] ?? 0));
+        residuals.set(row, logTotal(this.#metric, row.fit.roofs, own) - row.fit.logSeconds);
+      }
+    }
+    return residuals;
+  }
+
+  #fit(trained: (row: EvidenceRow) => boolean): Float64Array {
+    const weights = this.#weights.map((weight, at) => {
+      const row = this.rows[at];
+      return row !== undefined && trained(row) ? weight : 0;
+    });
+    return minimise(
+      posterior(this.problem, weights, NOISE[this.#metric]),
+      new Float64Array(this.problem.keys.length),
+      { iterations: ITERATIONS, tolerance: TOLERANCE },
+    );
+  }
+
+  #residuals(at: Float64Array, wanted: (row: EvidenceRow) => boolean): Residuals {
+    const predicted = predictRows(this.problem, at);
+    return new Map(
+      this.rows.flatMap((row, index) =>
+        wanted(row) ? [[row, (predicted[index] ?? Number.NaN) - row.fit.logSeconds] as const] : [],
+      ),
+    );
+  }
+}
+
+/** Published bandwidths and peaks are rounded, and boost clocks vary: this much above the roof is still believed. */
+const ROOF_TOLERANCE = 1.1;
+
+/** Faster than the device's roof: nothing is learned from it, but it is scored like every other row. */
+function isAboveRoof({ metric, fit }: EvidenceRow): boolean {
+  return Math.exp(fit.logSeconds) * ROOF_TOLERANCE < roofSeconds(metric, fit.roofs);
+}
+
+function logTotal(metric: Metric, roofs: Float64Array, sums: Float64Array): number {
+  return Math.log(termSeconds(metric, roofs, sums).reduce((sum, each) => sum + each, 0));
+}
+
+const exactKey = ({ backendKey, prepared, publishedDevice }: EvidenceRow): string =>
+  `${publishedDevice} ${backendKey} ${prepared.configuration.backend.exact}`;
+
+const POINTS = 3;
+
+/** A dense model, a mixture of experts and one at depth, where the device has them; else what comes nearest. */
+function threePoints(group: readonly EvidenceRow[]): readonly EvidenceRow[] {
+  const usual = [...group].sort((a, b) => unusualness(a) - unusualness(b) || hashOf(a) - hashOf(b));
+  const isMixture = (row: EvidenceRow): boolean => row.prepared.configuration.work.experts !== null;
+  const isDeep = (row: EvidenceRow): boolean => row.prepared.configuration.depth > 0;
+  const wanted: readonly ((row: EvidenceRow) => boolean)[] = [
+    (row) => !isMixture(row) && !isDeep(row),
+    (row) => isMixture(row) && !isDeep(row),
+    isDeep,
+  ];
+  const points: EvidenceRow[] = [];
+  for (const fits of wanted) {
+    const other = usual.filter((row) => !points.includes(row));
+    const chosen =
+      other.find(fits) ??
+      other.find((row) => points.every((point) => point.prepared.modelId !== row.prepared.modelId)) ??
+      other[0];
+    if (chosen !== undefined) points.push(chosen);
+  }
+  return points;
+}
+
+/** Tests that people run to know a machine come first: pp512 and tg128 (tg32 at depth), in a quantisation of 4 bits or more. */
+function unusualness({ prepared, measurement }: EvidenceRow): number {
+  const tokens =
+    prepared.promptTokens > 0 ? prepared.promptTokens / 512 : (measurement.query.nGen ?? 128) / 128;
+  return Math.abs(Math.log2(tokens)) + (prepared.configuration.quantisation.group === 'four-k' ? 0 : 0.5);
+}
+
+/** FNV-1a: a choice among equals that depends on nothing but the row. */
+function hashOf({ measurement }: EvidenceRow): number {
+  let hash = 2166136261;
+  for (const letter of String(measurement.query.id)) hash = Math.imul(hash ^ letter.charCodeAt(0), 16777619);
+  return hash >>> 0;
+}
+
+/** Groups to folds of about equal size: the largest first, each to the emptiest fold. */
+function balancedFolds(
+  rows: readonly EvidenceRow[],
+  groupOf: (row: EvidenceRow) => string,
+): Map<string, number> {
+  const sizes = [...countBy(rows, groupOf)].sort(([a, m], [b, n]) => n - m || a.localeCompare(b));
+  const loads = Array<number>(FOLDS).fill(0);
+  const folds = new Map<string, number>();
+  for (const [group, count] of sizes) {
+    const fold = loads.indexOf(Math.min(...loads));
+    folds.set(group, fold);
+    loads[fold] = (loads[fold] ?? 0) + count;
+  }
+  return folds;
+}
+
+function countBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, number> {
+  return new Map([...groupBy(items, keyOf)].map(([key, group]) => [key, group.length]));
+}
