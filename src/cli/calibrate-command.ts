@@ -1,14 +1,7 @@
 import type { Command } from 'commander';
 import type { Enter } from './context.ts';
-import { BACKEND_OPTION, ENGINE_OPTION, type Backend, type EngineChoice } from './engine-options.ts';
-
-export interface CalibrateFlags {
-  readonly machine?: string;
-  readonly backend?: Backend;
-  readonly engine: EngineChoice;
-  readonly fromRecords?: boolean;
-  readonly json?: boolean;
-}
+import type { CalibrateFlags } from './prediction-options.ts';
+import { BACKEND_OPTION, ENGINE_OPTION } from './engine-options.ts';
 
 /** Defines `calibrate`. */
 export function configureCalibrate(command: Command, enter: Enter): void {

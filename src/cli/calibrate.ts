@@ -4,7 +4,7 @@ import { writeCalibration } from '../predict/host/index.ts';
 import { formatSignificant } from '../units/index.ts';
 import { openLog } from './bench-host.ts';
 import type { BenchOptions } from './bench-options.ts';
-import type { CalibrateFlags } from './calibrate-command.ts';
+import type { CalibrateFlags } from './prediction-options.ts';
 import { calibrationPath, type CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';

@@ -1,13 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Enter } from './context.ts';
-import { addSettings, tokenCount, type PredictFlags } from './predict-command.ts';
-
-export interface CompareFlags extends Pick<PredictFlags, 'ubatchSize' | 'flashAttn' | 'cacheType' | 'json'> {
-  readonly model: string;
-  readonly prompt: number;
-  readonly output: number;
-  readonly cached: number;
-}
+import type { CompareFlags } from './prediction-options.ts';
+import { addSettings, tokenCount } from './predict-command.ts';
 
 function share(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);

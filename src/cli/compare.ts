@@ -1,6 +1,6 @@
 import { predictTurn, type PredictedTurn } from '../predict/index.ts';
 import { bytes, formatBytes, formatSeconds, formatSignificant } from '../units/index.ts';
-import type { CompareFlags } from './compare-command.ts';
+import type { CompareFlags } from './prediction-options.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';

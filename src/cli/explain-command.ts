@@ -1,14 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { Enter } from './context.ts';
-import { addSettings, tokenCount, type PredictFlags } from './predict-command.ts';
-
-export interface ExplainFlags extends Pick<PredictFlags, 'ubatchSize' | 'flashAttn' | 'cacheType' | 'json'> {
-  readonly machine?: string;
-  readonly backend?: string;
-  readonly depth: number;
-  readonly prompt: number;
-  readonly svg?: string;
-}
+import type { ExplainFlags } from './prediction-options.ts';
+import { addSettings, tokenCount } from './predict-command.ts';
 
 /** Defines `explain`. */
 export function configureExplain(command: Command, enter: Enter): void {

@@ -3,7 +3,7 @@ import { roofsFor } from '../predict/index.ts';
 import { waterfallOf, waterfallSvg, waterfallText, type Waterfall } from '../report/index.ts';
 import type { CliContext } from './context.ts';
 import type { ExitCode } from './exit.ts';
-import type { ExplainFlags } from './explain-command.ts';
+import type { ExplainFlags } from './prediction-options.ts';
 import { printDocument } from './output.ts';
 import { settingsOf } from './predict.ts';
 import { openModel, openPredictor, openTarget } from './prediction-target.ts';

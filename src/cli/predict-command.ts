@@ -1,20 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Enter } from './context.ts';
-
-/** What was written on the command line; absent where nothing was. */
-export interface PredictFlags {
-  readonly machine?: readonly string[];
-  readonly backend?: readonly string[];
-  readonly depth: readonly number[];
-  readonly prompt: number;
-  readonly output?: string;
-  readonly ubatchSize?: number;
-  readonly flashAttn?: 'on' | 'off';
-  readonly cacheType?: string;
-  readonly batch?: string;
-  readonly measured?: boolean;
-  readonly json?: boolean;
-}
+import type { PredictFlags } from './prediction-options.ts';
 
 const MOST_TOKENS = 2 ** 24;
 

@@ -6,7 +6,7 @@ import { formatSeconds, formatSignificant, seconds } from '../units/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
-import type { PredictFlags } from './predict-command.ts';
+import type { PredictFlags } from './prediction-options.ts';
 import {
   openModel,
   openPredictor,

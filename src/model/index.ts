@@ -4,7 +4,7 @@ export type { GgmlTypeName } from './ggml-types.ts';
 export { shapeFieldsOfConfig } from './config-shape.ts';
 export { shapeFieldsOfHeader } from './header-shape.ts';
 export { isSyntheticArchitecture } from './architectures/registry.ts';
-export { isExpertLayer, isRecurrentLayer, isSlidingWindowLayer, ofLayer, ownsKvCache, shapeOf } from './shape.ts';
+export { isExpertLayer, isRecurrentLayer, isSlidingWindowLayer, ofLayer, shapeOf } from './shape.ts';
 export type { ModelShape, ShapeFields } from './shape.ts';
 export { MIX_NAMES, isMixName } from './mixes.ts';
 export type { MixName } from './mixes.ts';

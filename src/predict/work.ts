@@ -3,7 +3,6 @@ import {
   isRecurrentLayer,
   isSlidingWindowLayer,
   ofLayer,
-  ownsKvCache,
   type ModelShape,
 } from '../model/index.ts';
 
@@ -162,7 +161,7 @@ function attentionWeights(shape: ModelShape, layer: number): number {
   const value = windowed
     ? (shape.slidingWindow?.valueHeadLength ?? shape.valueHeadLength)
     : shape.valueHeadLength;
-  const own = ownsKvCache(shape, layer) ? kvHeads * (key + value) : 0;
+  const own = layer < shape.layers - shape.sharedKvLayers ? kvHeads * (key + value) : 0;
   const gate = GATED_ATTENTION.has(shape.architecture) ? heads * key : 0;
   return width * (heads * (key + value) + gate + own);
 }
