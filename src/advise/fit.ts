@@ -2,6 +2,7 @@ import {
   COMPUTE_BACKENDS,
   memoryOf,
   tensorsOf,
+  weightBytes,
   type ComputeBackend,
   type ContextMemorySettings,
   type MemoryBreakdown,
@@ -190,14 +191,13 @@ function longestContext(most: number, fits: (tokens: number) => boolean): number
   return low === 0 ? null : low * CONTEXT_STEP;
 }
 
+/** The mixes are put in order by two layers of the model: the tensors of all of it in every mix take long to list. */
 function largestMix({ shape, mixes }: FitRequest, fits: (weights: ModelWeights) => boolean): MixName | null {
+  const sample = [...new Set([Math.floor(shape.layers / 2), shape.layers - 1])];
   const bySize = mixes
-    .map((mix) => {
-      const tensors = tensorsOf(shape, mix);
-      return { mix, tensors, size: tensors.reduce((sum, tensor) => sum + tensor.bytes, 0) };
-    })
+    .map((mix) => ({ mix, size: weightBytes(shape, mix, sample) }))
     .sort((a, b) => b.size - a.size);
-  return bySize.find(({ tensors }) => fits({ shape, tensors }))?.mix ?? null;
+  return bySize.find(({ mix }) => fits({ shape, tensors: tensorsOf(shape, mix) }))?.mix ?? null;
 }
 
 /** The fewest experts, or without experts the fewest layers, that have to stay in the system's memory. */
