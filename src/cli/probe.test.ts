@@ -66,7 +66,7 @@ function partsOf(report: ProbeReport): Record<string, boolean> {
 }
 
 describe.skipIf(process.platform !== 'linux' || !installed('vulkan'))('probe on a device in software', () => {
-  it('does every part, and says which sensors are missing', { timeout: 120_000 }, () => {
+  it('does every part, and says which sensors are missing', { timeout: 240_000 }, () => {
     const svg = path.join(folder, 'roofline.svg');
     const argv = ['probe', ...SMALL, '--search-seconds', '60', '--backend', 'vulkan', '--json', '--svg', svg];
     const { exitCode, stdout } = ridgepoint(argv, 'vulkan', { GGML_VK_VISIBLE_DEVICES: '0' });
