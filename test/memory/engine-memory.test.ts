@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 import { readModelRecords } from '../../src/catalog/host/index.ts';
 import type { ContextSettings } from '../../src/engine/index.ts';
 import { embeddedVariants } from '../../src/engine/host/index.ts';
@@ -41,7 +41,8 @@ function sampledContexts(maximumTokens: number): ContextSettings[] {
 describe.skipIf(process.platform !== 'linux' || !installed).each(oneOfEachArchitecture())(
   'memory of $id ($architecture)',
   (shape) => {
-    it('is what the engine accounts for', async () => {
+    // Most of the time goes into starting the engine: several at once keep the cores busy.
+    it.concurrent('is what the engine accounts for', async ({ expect }) => {
       const compared = await compareMemory(shape, 'Q4_K_M', 'cpu', sampledContexts(shape.contextLength));
       expect(compared.length).toBeGreaterThanOrEqual(4);
       expect(compared.flatMap(disagreements)).toEqual([]);
