@@ -1,11 +1,13 @@
 import { measureHeaders } from './gguf-header.ts';
 import { measureMemoryTable } from './memory-table.ts';
+import { measurePredictions } from './predictions.ts';
 import { measureStartup } from './startup.ts';
 
 /** What `npm run bench -- NAME` measures. Figures to look at: nothing passes or fails here. */
 const BENCHES: Readonly<Record<string, () => void | Promise<void>>> = {
   'gguf-header': measureHeaders,
   'memory-table': measureMemoryTable,
+  predictions: measurePredictions,
   startup: measureStartup,
 };
 

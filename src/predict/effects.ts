@@ -201,33 +201,56 @@ function batchAspect(tokens: number): string {
   return `batch-${BATCH_BUCKETS.find((size) => tokens <= size) ?? 'more'}`;
 }
 
-/** Every effect on every term of a configuration. */
-export function effectKeys(configuration: Configuration, metric: Metric, tokens: number): EffectKey[] {
+/** What applies to one term of a configuration: one effect at each of the levels. */
+type VisitEffects = (
+  term: number,
+  group: string,
+  aspect: string,
+  levels: readonly (readonly [ScopeLevel, number])[],
+  scopes: Scopes,
+) => void;
+
+/** Levels with their sigmas, in order, worked out once for every rule. */
+const LEVELS = new Map<Sigmas, readonly (readonly [ScopeLevel, number])[]>(
+  [DEVICE_SIGMAS, ...RULES.map(({ sigmas }) => sigmas)].map((sigmas) => [
+    sigmas,
+    SCOPE_LEVELS.flatMap((level) => {
+      const sigma = sigmas[level];
+      return sigma === undefined ? [] : [[level, sigma] as const];
+    }),
+  ]),
+);
+
+/** Calls `visit` for everything that applies to a configuration: the one list of effects, for the fit and for use. */
+export function visitEffects(
+  configuration: Configuration,
+  metric: Metric,
+  tokens: number,
+  visit: VisitEffects,
+): void {
   const scopes = scopesOf(configuration);
   const names = TERM_NAMES[metric];
-  const keys: EffectKey[] = [];
-  const add = (
-    terms: readonly string[] | undefined,
-    group: string | undefined,
-    aspect: string,
-    sigmas: Sigmas,
-  ): void => {
-    for (const [term, name] of names.entries()) {
-      if (terms !== undefined && !terms.includes(name)) continue;
-      for (const level of SCOPE_LEVELS) {
-        const sigma = sigmas[level];
-        if (sigma !== undefined) {
-          const held = level === 'all' && aspect === '' ? sigma : sigma * SHRINKAGE;
-          keys.push({ term, group: group ?? name, scope: scopes[level], aspect, sigma: held });
-        }
-      }
-    }
-  };
-  add(undefined, undefined, '', DEVICE_SIGMAS);
+  for (const [term, name] of names.entries()) visit(term, name, '', LEVELS.get(DEVICE_SIGMAS) ?? [], scopes);
   for (const rule of RULES) {
     if (rule.metric !== undefined && rule.metric !== metric) continue;
-    for (const aspect of rule.aspects(configuration, tokens))
-      add(rule.terms, rule.group, aspect, rule.sigmas);
+    const levels = LEVELS.get(rule.sigmas) ?? [];
+    for (const aspect of rule.aspects(configuration, tokens)) {
+      for (const [term, name] of names.entries()) {
+        if (rule.terms !== undefined && !rule.terms.includes(name)) continue;
+        visit(term, rule.group ?? name, aspect, levels, scopes);
+      }
+    }
   }
+}
+
+/** Every effect on every term of a configuration. */
+export function effectKeys(configuration: Configuration, metric: Metric, tokens: number): EffectKey[] {
+  const keys: EffectKey[] = [];
+  visitEffects(configuration, metric, tokens, (term, group, aspect, levels, scopes) => {
+    for (const [level, sigma] of levels) {
+      const held = level === 'all' && aspect === '' ? sigma : sigma * SHRINKAGE;
+      keys.push({ term, group, scope: scopes[level], aspect, sigma: held });
+    }
+  });
   return keys;
 }

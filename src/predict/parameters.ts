@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Configuration } from './configuration.ts';
 import { logCost, startingPoints } from './cost.ts';
-import { effectKeys, TERM_NAMES, type Metric } from './effects.ts';
+import { TERM_NAMES, visitEffects, type Metric } from './effects.ts';
 
 /** Effects by group of terms, then by aspect, then by scope: what `effectKeys` names. */
 const effects = z.record(z.string(), z.record(z.string(), z.record(z.string(), z.number().min(-20).max(20))));
@@ -75,9 +75,13 @@ function sumEffects(
   tokens: number,
 ): Float64Array {
   const sums = STARTS[metric].slice();
-  for (const { term, group, scope, aspect } of effectKeys(configuration, metric, tokens)) {
-    sums[term] = (sums[term] ?? 0) + (effects[group]?.[aspect]?.[scope] ?? 0);
-  }
+  visitEffects(configuration, metric, tokens, (term, group, aspect, levels, scopes) => {
+    const byScope = effects[group]?.[aspect];
+    if (byScope === undefined) return;
+    let sum = sums[term] ?? 0;
+    for (const [level] of levels) sum += byScope[scopes[level]] ?? 0;
+    sums[term] = sum;
+  });
   return sums;
 }
 

@@ -24,7 +24,7 @@ const NOISE: Readonly<Record<Metric, { readonly degrees: number; readonly scale:
 const ITERATIONS = 150;
 const TOLERANCE = 1e-5;
 /** Groups that are left out one after the other: more cost time, fewer leave less to learn from. */
-const FOLDS = 8;
+const FOLDS = 9;
 /** Rows of one device and backend beyond this many share their weight: half of all rows are one device. */
 const FULL_WEIGHT_ROWS = 60;
 /** The same for all backends of a device together, at the square root. */
