@@ -52,7 +52,9 @@ export function calibrate(metric: Metric, points: readonly CalibrationPoint[]): 
   const offsets = new Float64Array(names.length);
   const state = new Float64Array(shifts.length);
   if (points.length === 0) return offsets;
-  const noise = points.map((point) => trustedNoise(metric, point));
+  const distances = points.map((point) => distanceOf(metric, point)).sort((a, b) => a - b);
+  const common = distances[Math.floor((distances.length - 1) / 2)] ?? 0;
+  const noise = points.map((point) => trustedNoise(metric, point, common));
   for (let iteration = 0; iteration < ITERATIONS; iteration += 1) {
     const jacobian: Float64Array[] = [];
     const residuals: number[] = [];
@@ -85,20 +87,26 @@ export function calibrate(metric: Metric, points: readonly CalibrationPoint[]): 
   return offsets;
 }
 
-/** A point this many standard deviations from what devices differ by measured something else: swapping, a wrong label. */
+/** A point this many standard deviations from the others of its device measured something else: swapping, a wrong label. */
 const BELIEVABLE = 3;
 
 /** The variance of a point; of one that is not believable so much that it moves little. */
-function trustedNoise(metric: Metric, point: CalibrationPoint): number {
+function trustedNoise(metric: Metric, point: CalibrationPoint, common: number): number {
   const noise = POINT_NOISE[metric] ** 2;
-  const { total, shares } = sharesOf(metric, point, new Float64Array(TERM_NAMES[metric].length));
+  const { shares } = sharesOf(metric, point, new Float64Array(TERM_NAMES[metric].length));
   let spread = noise;
   for (const { terms, sigma } of SHIFTS[metric]) {
     const share = terms.reduce((sum, term) => sum + (shares[TERM_NAMES[metric].indexOf(term)] ?? 0), 0);
     spread += (share * sigma) ** 2;
   }
-  const distance = (point.logSeconds - Math.log(total)) ** 2;
+  const distance = (distanceOf(metric, point) - common) ** 2;
   return distance > BELIEVABLE ** 2 * spread ? noise + distance : noise;
+}
+
+/** The logarithm of measured / predicted time before anything is learned. */
+function distanceOf(metric: Metric, point: CalibrationPoint): number {
+  const { total } = sharesOf(metric, point, new Float64Array(TERM_NAMES[metric].length));
+  return point.logSeconds - Math.log(total);
 }
 
 function sharesOf(
