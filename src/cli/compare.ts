@@ -5,7 +5,7 @@ import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
 import { settingsOf } from './predict.ts';
-import { openModel, openPredictor, openTarget, type Target } from './prediction-target.ts';
+import { openModel, openPredictor, openTarget, weightsFit, type Target } from './prediction-target.ts';
 
 interface Row {
   readonly target: Target;
@@ -43,11 +43,10 @@ export async function runCompare(
       model.id,
     );
     const speed = turn.outputTokensPerSecond;
-    const { dense, head, experts } = configuration.bytes;
     rows.push({
       target,
       turn,
-      weightsFit: target.memoryBytes === null ? null : dense + head + experts < target.memoryBytes,
+      weightsFit: weightsFit(target, configuration),
       joules: target.watts === null ? null : target.watts * turn.whole.value,
       tokensPerSecondPerThousandDollars: target.priceUsd === null ? null : (1000 * speed) / target.priceUsd,
       tokensPerSecondPerWatt: target.watts === null ? null : speed / target.watts,
@@ -95,7 +94,14 @@ export async function runCompare(
       { title: 'basis' },
     ],
     rows.map(
-      ({ target, turn, weightsFit, joules, tokensPerSecondPerThousandDollars, tokensPerSecondPerWatt }) => [
+      ({
+        target,
+        turn,
+        weightsFit: fits,
+        joules,
+        tokensPerSecondPerThousandDollars,
+        tokensPerSecondPerWatt,
+      }) => [
         target.name,
         target.backend.exact,
         formatSignificant(turn.promptTokensPerSecond),
@@ -104,7 +110,7 @@ export async function runCompare(
         between(turn.whole),
         known(
           target.memoryBytes,
-          (value) => `${formatBytes(bytes(value))}${weightsFit === false ? ', too little' : ''}`,
+          (value) => `${formatBytes(bytes(value))}${fits === false ? ', too little' : ''}`,
         ),
         known(target.watts, (value) => `${value} W`),
         known(target.priceUsd, (value) => `${value} USD`),

@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { Enter } from './context.ts';
 import type { ExplainFlags } from './prediction-options.ts';
-import { addSettings, tokenCount } from './predict-command.ts';
+import { addSettings, tokenCount, tokenDepth } from './predict-command.ts';
 
 /** Defines `explain`. */
 export function configureExplain(command: Command, enter: Enter): void {
@@ -13,7 +13,7 @@ export function configureExplain(command: Command, enter: Enter): void {
     )
     .option('--backend <backend>', 'cpu, cuda, metal, rocm, vulkan, with a variant where known')
     .addOption(
-      new Option('-d, --depth <tokens>', 'tokens already in the cache').argParser(tokenCount).default(0),
+      new Option('-d, --depth <tokens>', 'tokens already in the cache').argParser(tokenDepth).default(0),
     )
     .addOption(new Option('-p, --prompt <tokens>', 'tokens of the prompt').argParser(tokenCount).default(512))
     .option('--svg <file>', 'draw the waterfall of a generated token as a picture')

@@ -2,11 +2,11 @@ import { writeFile } from 'node:fs/promises';
 import { roofsFor } from '../predict/index.ts';
 import { waterfallOf, waterfallSvg, waterfallText, type Waterfall } from '../report/index.ts';
 import type { CliContext } from './context.ts';
-import type { ExitCode } from './exit.ts';
+import { CommandFailure, type ExitCode } from './exit.ts';
 import type { ExplainFlags } from './prediction-options.ts';
 import { printDocument } from './output.ts';
 import { settingsOf } from './predict.ts';
-import { openModel, openPredictor, openTarget } from './prediction-target.ts';
+import { openModel, openPredictor, openTarget, warnOfMemory } from './prediction-target.ts';
 
 /** Tokens of a generation test of llama-bench. */
 const GENERATED = 128;
@@ -17,6 +17,7 @@ export async function runExplain(text: string, flags: ExplainFlags, context: Cli
   const model = await openModel(text, context);
   const predictor = openPredictor(context);
   const configuration = model.configurationOn(target, settingsOf(flags, flags.depth));
+  warnOfMemory(target, model, configuration, context);
   const roofs = roofsFor(configuration);
   const where = `${model.title} on ${target.name}, ${target.backend.exact}`;
   const at = flags.depth === 0 ? '' : ` at depth ${flags.depth}`;
@@ -43,8 +44,20 @@ export async function runExplain(text: string, flags: ExplainFlags, context: Cli
     );
   }
   if (flags.svg !== undefined && waterfalls[0] !== undefined)
-    await writeFile(flags.svg, waterfallSvg(waterfalls[0]));
+    await writePicture(flags.svg, waterfallSvg(waterfalls[0]));
   if (flags.json === true) printDocument(context, 'explanation', { waterfalls });
   else context.stdout(waterfalls.map(waterfallText).join('\n\n'));
   return 0;
+}
+
+async function writePicture(file: string, picture: string): Promise<void> {
+  await writeFile(file, picture).catch((error: unknown) => {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new CommandFailure(
+      `${file} cannot be written (${why}); give the path of a file in a folder that exists.`,
+      {
+        cause: error,
+      },
+    );
+  });
 }

@@ -65,6 +65,13 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
       : null;
   const chosen = fit.partial?.placement ?? placement;
   const llama = llamaFlags(settings, chosen);
+  // A command that is known to fail is no advice: without a fit it is that of the longest context that has one.
+  const runs = fit.verdict === null || fit.verdict === 'fits' || fit.partial !== null;
+  const proposed = runs
+    ? llama
+    : fit.longestContextTokens === null
+      ? null
+      : llamaFlags({ ...settings, contextTokens: fit.longestContextTokens }, placement);
   if (flags.json === true) {
     printDocument(context, 'fit', {
       model: { id, quantisation },
@@ -77,7 +84,7 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
     });
     return 0;
   }
-  print({ title: `${title} ${quantisation} on ${machine.name}`, fit, settings, llama }, context);
+  print({ title: `${title} ${quantisation} on ${machine.name}`, fit, settings, llama: proposed }, context);
   if (exact !== null) (await import('./fit-exact.ts')).printEngine(exact, context);
   return 0;
 }
@@ -159,7 +166,8 @@ interface Printed {
   readonly title: string;
   readonly fit: Fit;
   readonly settings: ContextMemorySettings;
-  readonly llama: readonly string[];
+  /** What llama.cpp is to be called with; null where nothing was found that fits. */
+  readonly llama: readonly string[] | null;
 }
 
 function print({ title, fit, settings, llama }: Printed, context: CliContext): void {
@@ -197,5 +205,5 @@ function print({ title, fit, settings, llama }: Printed, context: CliContext): v
   if (fit.partial !== null) {
     context.stdout(partialSentence(fit.partial));
   }
-  context.stdout(`\nllama-server -m MODEL.gguf ${llama.join(' ')}`);
+  if (llama !== null) context.stdout(`\nllama-server -m MODEL.gguf ${llama.join(' ')}`);
 }

@@ -6,18 +6,35 @@ const MOST_TOKENS = 2 ** 24;
 
 /** A list of token counts: `0,4096,32768`. */
 export function tokenCounts(text: string): readonly number[] {
-  const counts = text.split(',').map((each) => (/^\d{1,8}$/.test(each.trim()) ? Number(each) : Number.NaN));
-  if (counts.some((count) => !(count <= MOST_TOKENS))) {
-    throw new InvalidArgumentError(`'${text}' is no list of token counts; write 0,4096,32768.`);
+  const counts = text.split(',').map((each) => countOf(each, 0));
+  const known = counts.filter((count) => count !== null);
+  if (known.length < counts.length) {
+    throw new InvalidArgumentError(
+      `'${text}' is no list of token counts from 0 to ${MOST_TOKENS}; write 0,4096,32768.`,
+    );
   }
-  return counts;
+  return known;
 }
 
+/** A number of tokens of which there is at least one, such as those of a prompt. */
 export function tokenCount(text: string): number {
-  const [count, ...more] = tokenCounts(text);
-  if (count === undefined || more.length > 0)
-    throw new InvalidArgumentError(`'${text}' is no token count; write 512.`);
+  const count = countOf(text, 1);
+  if (count === null)
+    throw new InvalidArgumentError(`'${text}' is no token count from 1 to ${MOST_TOKENS}; write 512.`);
   return count;
+}
+
+/** Tokens in the cache, of which there may be none. */
+export function tokenDepth(text: string): number {
+  const count = countOf(text, 0);
+  if (count === null)
+    throw new InvalidArgumentError(`'${text}' is no token count from 0 to ${MOST_TOKENS}; write 4096.`);
+  return count;
+}
+
+function countOf(text: string, least: number): number | null {
+  const count = /^\d{1,8}$/.test(text.trim()) ? Number(text) : Number.NaN;
+  return count >= least && count <= MOST_TOKENS ? count : null;
 }
 
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [

@@ -11,6 +11,8 @@ import {
   openModel,
   openPredictor,
   openTarget,
+  warnOfMemory,
+  weightsFit,
   type PredictedModel,
   type Settings,
   type Target,
@@ -40,6 +42,7 @@ export async function runPredict(
   for (const text of models) {
     const model = await openModel(text, context);
     for (const target of targets) {
+      warnOfMemory(target, model, model.configurationOn(target, settingsOf(flags, 0)), context);
       for (const depth of flags.depth) {
         const configuration = model.configurationOn(target, settingsOf(flags, depth));
         const generation = predictor.predict(
@@ -131,6 +134,12 @@ export function settingsOf(
   flags: Pick<PredictFlags, 'ubatchSize' | 'flashAttn' | 'cacheType'>,
   depth: number,
 ): Settings {
+  if (flags.flashAttn === 'off' && flags.cacheType !== undefined && flags.cacheType !== 'f16') {
+    // llama_init_from_model of llama.cpp: a quantised cache of values is read by flash attention alone.
+    throw new UsageError(
+      `A KV cache of ${flags.cacheType} needs flash attention; leave out --flash-attn off or --cache-type.`,
+    );
+  }
   return {
     depth,
     ubatch: flags.ubatchSize ?? null,
@@ -198,6 +207,7 @@ function documentOf(row: Row, published: Published | undefined) {
     device: row.target.device.id,
     backend: row.target.backend.exact,
     depthTokens: row.depth,
+    weightsFit: weightsFit(row.target, row.configuration),
     generation: row.generation,
     prompt: row.prompt,
     firstTokenSeconds: row.firstToken,

@@ -147,6 +147,7 @@ function targetOf(
   const backend = parseBackend(text, predicted.vendor, unit);
   if (backend === null)
     throw new UsageError(`'${text}' is no backend; write cpu, cuda, metal, rocm or vulkan.`);
+  checkBackend(backend, device, unit);
   const [capacity] = device.memory.capacityBytes.slice(-1);
   return {
     name,
@@ -156,6 +157,53 @@ function targetOf(
     priceUsd: device.launchPriceUsd === null ? null : device.launchPriceUsd * count,
     watts: device.tdpWatts === null ? null : device.tdpWatts * count,
   };
+}
+
+/** The vendors whose devices a backend of one vendor runs on; the others run on any. */
+const VENDORS_OF_BACKEND: Readonly<Record<string, readonly string[]>> = {
+  cuda: ['nvidia'],
+  rocm: ['amd'],
+  // Macs with Intel processors have GPUs of AMD or Intel.
+  metal: ['apple', 'amd', 'intel'],
+};
+
+/** Refuses a backend that does not exist for a device: a figure for it would be about nothing. */
+function checkBackend({ family }: Backend, device: CatalogDevice, unit: 'cpu' | 'gpu'): void {
+  if (family === 'cpu' && device.kind === 'discrete-gpu') {
+    throw new CommandFailure(
+      `${device.name} is a graphics card, which the cpu backend does not use; name the processor with --machine.`,
+    );
+  }
+  if (family !== 'cpu' && unit === 'cpu') {
+    throw new CommandFailure(`${device.name} is a processor, which ${family} does not use; take cpu.`);
+  }
+  const vendors = VENDORS_OF_BACKEND[family];
+  if (vendors !== undefined && !vendors.includes(device.vendor.toLowerCase())) {
+    throw new CommandFailure(
+      `There is no ${family} for ${device.name}; take ${usualFamily(device.vendor, unit) ?? 'vulkan'}.`,
+    );
+  }
+}
+
+/** Whether the weights alone fit the memory: without, the speed is that of a larger device of the kind; null: unknown. */
+export function weightsFit(
+  { memoryBytes }: Pick<Target, 'memoryBytes'>,
+  { bytes }: { readonly bytes: Pick<Configuration['bytes'], 'dense' | 'head' | 'experts'> },
+): boolean | null {
+  return memoryBytes === null ? null : bytes.dense + bytes.head + bytes.experts < memoryBytes;
+}
+
+/** Warns of a speed that this machine cannot reach, because the model does not fit it. */
+export function warnOfMemory(
+  target: Target,
+  model: PredictedModel,
+  configuration: Configuration,
+  context: CliContext,
+): void {
+  if (weightsFit(target, configuration) !== false) return;
+  context.stderr(
+    `warning: ${model.title} is larger than the memory of ${target.name}; what is predicted is a device of the kind with more. ridgepoint fit says what fits.`,
+  );
 }
 
 async function targetOfFacts(file: string | undefined, backend: string | undefined): Promise<Target> {
