@@ -121,6 +121,7 @@ describe('the command line', () => {
     ['devices', ['devices', 'strix', '--json']],
     ['machines', ['devices', 'machines', 'framework', '--json']],
     ['device', ['devices', 'show', 'amd-ryzen-ai-max-395', '--json']],
+    ['device', ['devices', 'show', 'framework-desktop-395-128', '--json']],
     ['power-scaling', ['devices', 'scale', '65:23', '--to', '120', '--json']],
     ['models', ['models', 'no-such-model', '--json']],
     ['cache', ['cache', '--json']],

@@ -3,6 +3,7 @@ import {
   CatalogNameError,
   bandwidthOf,
   explainDevice,
+  findMachine,
   latestPrice,
   peakOf,
   resolveDevice,
@@ -198,10 +199,14 @@ function showDevice(name: string, json: boolean, context: CliContext): ExitCode 
   return 0;
 }
 
+/** A device by its own name, or that of a machine by the name of the machine. */
 function findOrFail(name: string): ReturnType<typeof resolveDevice> {
+  const devices = readDeviceRecords();
   try {
-    return resolveDevice(name, readDeviceRecords());
+    return resolveDevice(name, devices);
   } catch (error) {
+    const machine = findMachine(name, readMachineRecords());
+    if (machine !== null) return resolveDevice(machine.device, devices);
     if (error instanceof CatalogNameError) throw new CommandFailure(error.message, { cause: error });
     throw error;
   }
