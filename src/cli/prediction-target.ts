@@ -35,6 +35,7 @@ export interface Target {
   readonly backend: Backend;
   readonly memoryBytes: number | null;
   readonly priceUsd: number | null;
+  /** Of the machine under load where it is known, else of its graphics cards alone. */
   readonly watts: number | null;
 }
 
@@ -112,7 +113,11 @@ export async function openTarget(name: string | undefined, backend: string | und
       ...targetOf(machine.name, device, machine.deviceCount, backend),
       memoryBytes: machine.memoryBytes,
       priceUsd: latestPrice(machine)?.usd ?? null,
-      watts: power?.sustainedWatts ?? power?.loadWatts?.[1] ?? power?.maximumWatts ?? device.tdpWatts,
+      watts:
+        power?.sustainedWatts ??
+        power?.loadWatts?.[1] ??
+        power?.maximumWatts ??
+        cardWatts(device, machine.deviceCount),
     };
   }
   const found = findDevice(name, devices);
@@ -155,7 +160,7 @@ function targetOf(
     backend,
     memoryBytes: capacity === undefined ? null : capacity * count,
     priceUsd: device.launchPriceUsd === null ? null : device.launchPriceUsd * count,
-    watts: device.tdpWatts === null ? null : device.tdpWatts * count,
+    watts: cardWatts(device, count),
   };
 }
 
@@ -222,4 +227,12 @@ async function targetOfFacts(file: string | undefined, backend: string | undefin
     );
   }
   return targetOf(file ?? 'this machine', match.device, 1, match.part === 'cpu' ? 'cpu' : backend);
+}
+
+/**
+ * Board power of graphics cards. A system on a chip has one design power for every machine that it is built into, from
+ * a tablet to a workstation, so that only the machine's own figure says something; null is unknown.
+ */
+function cardWatts(device: CatalogDevice, count: number): number | null {
+  return device.kind === 'discrete-gpu' && device.tdpWatts !== null ? device.tdpWatts * count : null;
 }
