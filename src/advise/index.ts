@@ -1,12 +1,6 @@
 /** The face of `advise`: judgements about a machine and what it shall run. */
-export { backendOf, fitModel } from './fit.ts';
+export { fitModel } from './fit.ts';
 export type { Fit, FitRequest, FitVerdict, PartialPlacement, SplitFit } from './fit.ts';
 export { llamaFlags } from './llama-flags.ts';
-export {
-  budgetOfDevice,
-  budgetOfFacts,
-  budgetOfMachine,
-  GPU_MARGIN,
-  SYSTEM_RESERVE,
-} from './memory-budget.ts';
+export { budgetOfDevice, budgetOfFacts, budgetOfMachine } from './memory-budget.ts';
 export type { MemoryBudget, MemorySplit } from './memory-budget.ts';

@@ -240,8 +240,3 @@ function compressedCaches(shape: ModelShape, context: ResolvedContext): KvCache[
     makeCache('indexer', cells(CSA_RATIO), own.streams, own, rows(CSA_RATIO, shape.indexer?.headLength ?? 0)),
   ];
 }
-
-/** Bytes of a cache, keys and values. */
-export function kvCacheBytes(cache: KvCache): Bytes {
-  return bytes(cache.layers.reduce((sum, { keyBytes, valueBytes }) => sum + keyBytes + valueBytes, 0));
-}
