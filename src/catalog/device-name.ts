@@ -1,7 +1,7 @@
 import type { Bytes } from '../units/index.ts';
 import type { CatalogDevice } from './device-record.ts';
 import type { MachineRecord } from './machine-record.ts';
-import { nearestNames } from './nearest-names.ts';
+import { nearestClause } from './nearest-names.ts';
 
 export type CatalogNameErrorCode = 'unknown-device' | 'unknown-machine';
 
@@ -53,7 +53,7 @@ export function resolveDevice(
     const ids = devices.map((device) => ({ id: device.id, names: namesOf(device) }));
     throw new CatalogNameError(
       'unknown-device',
-      `There is no device '${text}' in the catalogue; the nearest ids are ${nearestNames(text, ids).join(', ')}.`,
+      `There is no device '${text}' in the catalogue${nearestClause(text, ids, 'ids')}. To list them: ridgepoint devices`,
     );
   }
   return found;
@@ -167,7 +167,7 @@ export function resolveMachine(text: string, machines: readonly MachineRecord[])
     const ids = machines.map((machine) => ({ id: machine.id, names: machineNames(machine) }));
     throw new CatalogNameError(
       'unknown-machine',
-      `There is no machine '${text}' in the catalogue; the nearest ids are ${nearestNames(text, ids).join(', ')}.`,
+      `There is no machine '${text}' in the catalogue${nearestClause(text, ids, 'ids')}. To list them: ridgepoint devices machines`,
     );
   }
   return found;

@@ -1,6 +1,6 @@
 import { namesOfRecord, resolveModelLabel } from './model-label.ts';
 import type { ModelRecord } from './model-record.ts';
-import { nearestNames } from './nearest-names.ts';
+import { nearestClause } from './nearest-names.ts';
 
 export type ModelNameErrorCode = 'unknown-model' | 'unknown-quantisation';
 
@@ -42,10 +42,9 @@ export function resolveModelName(
   const record = exact ?? label?.record ?? null;
   if (record === null) {
     const known = records.map((model) => ({ id: model.id, names: namesOfRecord(model) }));
-    const nearest = nearestNames(name, known).join(', ');
     throw new ModelNameError(
       'unknown-model',
-      `There is no model '${name}' in the catalogue; the nearest names are ${nearest}. For a file of your own give its path, which ends in .gguf.`,
+      `There is no model '${name}' in the catalogue${nearestClause(name, known, 'names')}. To list them: ridgepoint models. For a file of your own give its path, which ends in .gguf.`,
     );
   }
   const stated = colon < 0 ? (label?.quantisation ?? null) : text.slice(colon + 1).trim();

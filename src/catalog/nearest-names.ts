@@ -2,20 +2,32 @@ const NEAREST_SHOWN = 3;
 /** A name longer than this is no typing error of a known one; it is cut so that the distance stays cheap. */
 const MAX_COMPARED_LENGTH = 100;
 
-/** The ids whose names are fewest edits away from what was typed, nearest first. */
-export function nearestNames(
+/** With more than this share of its letters changed a name is another one, not a typing error. */
+const LARGEST_CHANGED_SHARE = 0.4;
+
+/**
+ * A clause for an error message, `; the nearest ids are a, b`, nearest first; empty where nothing is near.
+ * @param what - what the names are called, in the plural.
+ */
+export function nearestClause(
   text: string,
   entries: readonly { readonly id: string; readonly names: readonly string[] }[],
-): string[] {
+  what: string,
+): string {
   const wanted = text.toLowerCase();
-  return entries
+  const near = entries
     .map(({ id, names }) => ({
       id,
       distance: Math.min(...names.map((known) => editDistance(known.toLowerCase(), wanted))),
     }))
+    .filter(({ distance }) => distance <= wanted.length * LARGEST_CHANGED_SHARE)
     .sort((a, b) => a.distance - b.distance || a.id.localeCompare(b.id))
     .slice(0, NEAREST_SHOWN)
     .map(({ id }) => id);
+  if (near.length === 0) return '';
+  return near.length === 1
+    ? `; the nearest of the ${what} is ${near.join('')}`
+    : `; the nearest ${what} are ${near.join(', ')}`;
 }
 
 /** Levenshtein distance: insertions, deletions and replacements that turn one text into the other. */

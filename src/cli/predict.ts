@@ -1,7 +1,14 @@
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { predictTurn, type Configuration, type PredictedTurn, type Prediction } from '../predict/index.ts';
+import {
+  predictTurn,
+  type BatchError,
+  type Configuration,
+  type PredictedTurn,
+  type Prediction,
+} from '../predict/index.ts';
 import { formatSeconds, formatSignificant, seconds } from '../units/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
@@ -220,34 +227,52 @@ const MAX_LINE_LENGTH = 100_000;
 
 async function answerBatch(from: string, to: string, context: CliContext): Promise<ExitCode> {
   const predictor = openPredictor(context);
+  if (existsSync(from) && statSync(from).isDirectory()) {
+    throw new CommandFailure(`The queries cannot be read from ${from}: it is a folder.`);
+  }
   const input = createReadStream(from, 'utf8');
   await once(input, 'open').catch((error: unknown) => {
     throw new CommandFailure(`The queries cannot be read from ${from}: ${reasonOf(error)}.`, {
       cause: error,
     });
   });
-  const output = createWriteStream(to);
+  // The answers appear whole; only what is no plain file, such as a pipe, is written as it comes.
+  const inPlace = existsSync(to) && !statSync(to).isFile();
+  const draft = inPlace ? to : `${to}.${process.pid}.part`;
+  const output = createWriteStream(draft, { flush: !inPlace });
   await once(output, 'open').catch((error: unknown) => {
     throw new CommandFailure(`The answers cannot be written to ${to}: ${reasonOf(error)}.`, { cause: error });
   });
   let answered = 0;
   let refused = 0;
+  let number = 0;
   const start = process.hrtime.bigint();
   for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    number += 1;
     if (line.trim() === '') continue;
-    const answer = predictor.answer(line.length > MAX_LINE_LENGTH ? null : parsed(line));
+    const query = line.length > MAX_LINE_LENGTH ? null : parsed(line);
+    const answer = query === null ? notJson(number) : predictor.answer(query);
     if ('error' in answer) refused += 1;
     else answered += 1;
     if (!output.write(`${JSON.stringify(answer)}\n`)) await once(output, 'drain');
   }
   output.end();
-  await once(output, 'finish');
+  await once(output, 'close');
+  if (!inPlace) await rename(draft, to);
   const took = seconds(Number(process.hrtime.bigint() - start) / 1e9);
   context.stderr(
     `${answered} queries answered, ${refused} refused with their reason, in ${formatSeconds(took)}`,
   );
-  return 0;
+  return answered === 0 && refused > 0 ? 1 : 0;
 }
+
+const notJson = (line: number): BatchError => ({
+  id: null,
+  error: {
+    code: 'invalid-query',
+    message: `Line ${line} is not a JSON object of at most ${MAX_LINE_LENGTH} characters.`,
+  },
+});
 
 function parsed(line: string): unknown {
   try {

@@ -135,7 +135,8 @@ export class Predictor {
     const parsed = querySchema.safeParse(line);
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
-      const message = `The query is not valid: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not an object'}.`;
+      const place = issue === undefined || issue.path.length === 0 ? '' : `${issue.path.join('.')}: `;
+      const message = `The query is not valid: ${place}${issue?.message ?? 'not an object'}.`;
       return { id: idOf(line), error: { code: 'invalid-query', message } };
     }
     const prepared = this.reader.prepare(parsed.data);

@@ -233,6 +233,7 @@ function nextCommands(runs: readonly CheckRun[], quick: boolean): CheckReport['n
       command: `ridgepoint bench ${model} -p 512 -n 128 -d 0,4096`,
       purpose: 'one model at your context length',
     },
+    { command: `ridgepoint fit ${model}`, purpose: 'the longest context that fits, with the flags for it' },
     { command: 'ridgepoint models', purpose: 'what else can be measured without a download' },
     { command: 'ridgepoint engines', purpose: 'which backends and devices there are to compare' },
   ];
