@@ -182,6 +182,15 @@ const RULES: readonly AspectRule[] = [
     aspects: ({ engine }) => (engine === 'llama.cpp' ? [] : [`engine-${engine}`]),
     sigmas: { all: 0.3, unit: 0.2, family: 0.1, exact: 0.1 },
   },
+  // LocalScore's figures are people's own, with the cost of a server and of whatever else ran: what they lose to it is
+  // not to be learned as a property of the class of devices.
+  {
+    aspects: ({ engine }) => (engine === 'localscore' ? ['localscore'] : []),
+    metric: 'generation',
+    terms: ['fixed', 'launch'],
+    group: 'overhead',
+    sigmas: { all: 0.4, unit: 0.3, family: 0.3, class: 0.4, device: 0.6 },
+  },
   {
     aspects: ({ day }) => periodsUntil(day),
     sigmas: { all: 0.05, family: 0.1, class: 0.05 },
