@@ -50,10 +50,10 @@ export function measurePredictions(): void {
         typeK: null,
         typeV: null,
       });
+      const situation = predictor.situation(configuration, id);
       for (const depth of DEPTHS) {
-        const deep = { ...configuration, depth };
-        predictor.predict(deep, { metric: 'generation', context: depth + 64 }, id);
-        predictor.predict(deep, { metric: 'prompt', tokens: 512 }, id);
+        situation.estimate({ metric: 'generation', context: depth + 64 }, depth);
+        situation.estimate({ metric: 'prompt', tokens: 512 }, depth);
         predictions += 2;
       }
     }

@@ -33,10 +33,10 @@ const SCOPE_LEVELS = [
   'exact',
 ] as const;
 type ScopeLevel = (typeof SCOPE_LEVELS)[number];
-type Scopes = Readonly<Record<ScopeLevel, string>>;
+export type Scopes = Readonly<Record<ScopeLevel, string>>;
 
 /** The groups that a device with a backend belongs to. */
-function scopesOf({ device, backend }: Configuration): Scopes {
+export function scopesOf({ device, backend }: Configuration): Scopes {
   const { family } = backend;
   return {
     all: '*',
@@ -68,7 +68,8 @@ const DEVICE_SIGMAS: Sigmas = {
 /** All the priors below as one: with 1 the fit follows single sources too far, with 0.6 not far enough (both were tried). */
 const SHRINKAGE = 0.75;
 
-interface AspectRule {
+/** What a class of tests costs more or less, and for which terms. */
+export interface AspectRule {
   readonly aspects: (configuration: Configuration, tokens: number) => readonly string[];
   /** Terms by name; absent: all of the metric. */
   readonly terms?: readonly string[];
@@ -210,15 +211,6 @@ function batchAspect(tokens: number): string {
   return `batch-${BATCH_BUCKETS.find((size) => tokens <= size) ?? 'more'}`;
 }
 
-/** What applies to one term of a configuration: one effect at each of the levels. */
-type VisitEffects = (
-  term: number,
-  group: string,
-  aspect: string,
-  levels: readonly (readonly [ScopeLevel, number])[],
-  scopes: Scopes,
-) => void;
-
 /** Levels with their sigmas, in order, worked out once for every rule. */
 const LEVELS = new Map<Sigmas, readonly (readonly [ScopeLevel, number])[]>(
   [DEVICE_SIGMAS, ...RULES.map(({ sigmas }) => sigmas)].map((sigmas) => [
@@ -230,36 +222,45 @@ const LEVELS = new Map<Sigmas, readonly (readonly [ScopeLevel, number])[]>(
   ]),
 );
 
-/** Calls `visit` for everything that applies to a configuration: the one list of effects, for the fit and for use. */
-export function visitEffects(
+/** What varies with the device for every term, and all that varies with the test: the one list, for the fit and for use. */
+const ALL_RULES: readonly AspectRule[] = [{ aspects: () => [''], sigmas: DEVICE_SIGMAS }, ...RULES];
+
+/** Calls `visit` for every rule that applies to a configuration, with what of the test it applies to. */
+export function visitRules(
   configuration: Configuration,
   metric: Metric,
   tokens: number,
-  visit: VisitEffects,
+  visit: (rule: AspectRule, aspect: string) => void,
 ): void {
-  const scopes = scopesOf(configuration);
-  const names = TERM_NAMES[metric];
-  for (const [term, name] of names.entries()) visit(term, name, '', LEVELS.get(DEVICE_SIGMAS) ?? [], scopes);
-  for (const rule of RULES) {
+  for (const rule of ALL_RULES) {
     if (rule.metric !== undefined && rule.metric !== metric) continue;
-    const levels = LEVELS.get(rule.sigmas) ?? [];
-    for (const aspect of rule.aspects(configuration, tokens)) {
-      for (const [term, name] of names.entries()) {
-        if (rule.terms !== undefined && !rule.terms.includes(name)) continue;
-        visit(term, rule.group ?? name, aspect, levels, scopes);
-      }
-    }
+    for (const aspect of rule.aspects(configuration, tokens)) visit(rule, aspect);
+  }
+}
+
+/** Calls `visit` for every term that a rule is about: one effect at each of the levels. */
+export function visitTerms(
+  rule: AspectRule,
+  metric: Metric,
+  visit: (term: number, group: string, levels: readonly (readonly [ScopeLevel, number])[]) => void,
+): void {
+  const levels = LEVELS.get(rule.sigmas) ?? [];
+  for (const [term, name] of TERM_NAMES[metric].entries()) {
+    if (rule.terms === undefined || rule.terms.includes(name)) visit(term, rule.group ?? name, levels);
   }
 }
 
 /** Every effect on every term of a configuration. */
 export function effectKeys(configuration: Configuration, metric: Metric, tokens: number): EffectKey[] {
   const keys: EffectKey[] = [];
-  visitEffects(configuration, metric, tokens, (term, group, aspect, levels, scopes) => {
-    for (const [level, sigma] of levels) {
-      const held = level === 'all' && aspect === '' ? sigma : sigma * SHRINKAGE;
-      keys.push({ term, group, scope: scopes[level], aspect, sigma: held });
-    }
+  const scopes = scopesOf(configuration);
+  visitRules(configuration, metric, tokens, (rule, aspect) => {
+    visitTerms(rule, metric, (term, group, levels) => {
+      for (const [level, sigma] of levels) {
+        const held = level === 'all' && aspect === '' ? sigma : sigma * SHRINKAGE;
+        keys.push({ term, group, scope: scopes[level], aspect, sigma: held });
+      }
+    });
   });
   return keys;
 }

@@ -19,7 +19,8 @@ import { logCost } from './cost.ts';
 
 const DEVICES = readDeviceRecords();
 const MODELS = readModelRecords();
-const predictor = new Predictor(readParameters(), { devices: DEVICES, models: MODELS });
+const PARAMETERS = readParameters();
+const predictor = new Predictor(PARAMETERS, { devices: DEVICES, models: MODELS });
 const WORKS = MODELS.map((record) => ({ id: record.id, work: workOf(shapeOf(record)) }));
 const CASES = 2000;
 
@@ -84,6 +85,17 @@ const anyCase: fc.Arbitrary<Case> = fc
     });
     return { device, configuration, modelId: model.id };
   });
+
+const SAME_DEVICE: PredictedDevice = {
+  id: 'nvidia-rtx-3090',
+  count: 1,
+  unit: 'gpu',
+  vendor: 'nvidia',
+  deviceClass: 'ampere-geforce',
+  integrated: false,
+  bandwidthBytesPerSecond: 936e9,
+  peaks: { fp32: 35e12, fp16: 142e12, int8: 284e12 },
+};
 
 const generationOf = (configuration: Configuration): Prediction =>
   predictor.predict(configuration, { metric: 'generation', context: configuration.depth + 64 }, null);
@@ -171,6 +183,44 @@ describe('a prediction', () => {
         }
       }
     });
+  });
+});
+
+describe('a table of predictions', () => {
+  it('says at every depth what a single prediction says', () => {
+    check(({ configuration, modelId }) => {
+      const situation = predictor.situation({ ...configuration, depth: 0 }, modelId);
+      for (const depth of [configuration.depth, 0, 777]) {
+        for (const test of [
+          { metric: 'generation', context: depth + 64 },
+          { metric: 'prompt', tokens: 512 },
+        ] as const) {
+          const { terms, ...single } = predictor.predict({ ...configuration, depth }, test, modelId);
+          expect(situation.estimate(test, depth)).toEqual(single);
+          expect(terms.reduce((sum, term) => sum + term.seconds, 0)).toBeCloseTo(single.seconds, 12);
+        }
+      }
+    });
+  });
+
+  it('keeps no costs for tests that others cost more or less', () => {
+    fc.assert(
+      fc.property(anyCase, fc.constantFrom(1, 9, 512, 5000), ({ device, configuration, modelId }, tokens) => {
+        const fresh = { ...configuration, device: { ...device } };
+        for (const test of [
+          { metric: 'generation', context: 64 },
+          { metric: 'prompt', tokens },
+        ] as const) {
+          // All cases are the same device to the predictor that keeps costs.
+          const kept = { ...configuration, device: SAME_DEVICE };
+          const alone = new Predictor(PARAMETERS, { devices: [], models: [] });
+          expect(predictor.predict(kept, test, modelId)).toEqual(
+            alone.predict({ ...fresh, device: { ...SAME_DEVICE } }, test, modelId),
+          );
+        }
+      }),
+      { numRuns: 400, seed: 3 },
+    );
   });
 });
 
@@ -264,7 +314,7 @@ describe('a calibration', () => {
             generation: [...calibrate('generation', [point])],
             prompt: [...calibrate('prompt', [])],
           };
-          const own = new Predictor(readParametersOnce, { devices: DEVICES, models: MODELS }, [calibration]);
+          const own = new Predictor(PARAMETERS, { devices: DEVICES, models: MODELS }, [calibration]);
           const after = own.predict(configuration, test, null);
           expect(after.basis).toBe('calibrated');
           const was = Math.abs(Math.log(before.seconds / measured));
@@ -279,8 +329,6 @@ describe('a calibration', () => {
     expect([...calibrate('generation', [])].every((shift) => shift === 0)).toBe(true);
   });
 });
-
-const readParametersOnce = readParameters();
 
 describe('a turn', () => {
   it('with a cached prompt is quicker than without, and its interval contains it', () => {

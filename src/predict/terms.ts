@@ -63,12 +63,14 @@ export function roofsFor(configuration: Configuration): Roofs {
 /**
  * Times at the roof of one generated token.
  * @param sequences - tokens that are generated at once, one of each sequence.
+ * @param terms - where the times are written.
  */
 export function generationTerms(
   configuration: Configuration,
   context: number,
   sequences = 1,
   roofs: Roofs = roofsFor(configuration),
+  terms: TermSeconds = new Float64Array(GENERATION_TERMS.length),
 ): TermSeconds {
   const { work, bytes, keyBytes, valueBytes } = configuration;
   const bandwidth = roofs.bandwidthBytesPerSecond;
@@ -88,7 +90,6 @@ export function generationTerms(
     work.denseWeights +
     work.headWeights +
     (work.experts === null ? 0 : (work.expertWeights * work.experts.used) / work.experts.count);
-  const terms = new Float64Array(GENERATION_TERMS.length);
   terms[0] = FIXED_SECONDS;
   terms[1] = work.operations * LAUNCH_SECONDS;
   terms[2] = (bytes.dense + bytes.head) / bandwidth;
@@ -105,13 +106,18 @@ function attendedRows(window: number | null, compression: number, context: numbe
   return window === null ? rows : Math.min(rows, window);
 }
 
-/** Times at the roof of a prompt of so many tokens, all its ubatches together. */
+/**
+ * Times at the roof of a prompt of so many tokens, all its ubatches together.
+ * @param terms - where the times are written.
+ */
 export function promptTerms(
   configuration: Configuration,
   tokens: number,
   roofs: Roofs = roofsFor(configuration),
+  depth: number = configuration.depth,
+  terms: TermSeconds = new Float64Array(PROMPT_TERMS.length),
 ): TermSeconds {
-  const { work, bytes, depth, ubatch, device } = configuration;
+  const { work, bytes, ubatch, device } = configuration;
   const bandwidth = roofs.bandwidthBytesPerSecond;
   const matmul = roofs.matmulFlopPerSecond ?? Number.NaN;
   const size = Math.min(tokens, ubatch);
@@ -133,7 +139,6 @@ export function promptTerms(
       group.layers * group.multiplications * Math.max(rows, (tokens * Math.min(size, CACHE_PADDING)) / 2);
   }
   const split = pipelineShare(device.count, passes);
-  const terms = new Float64Array(PROMPT_TERMS.length);
   terms[0] = FIXED_SECONDS * passes;
   terms[1] = passes * work.operations * LAUNCH_SECONDS;
   terms[2] = ((2 * work.denseWeights * tokens) / matmul) * split;

@@ -1,6 +1,7 @@
 import { seconds, type Seconds } from '../units/index.ts';
 import type { Configuration } from './configuration.ts';
-import type { Basis, Predictor } from './predict.ts';
+import type { Predictor } from './predict.ts';
+import type { Basis } from './situation.ts';
 
 /** One exchange with a model: a prompt of which a part is still in the cache, and an answer. */
 export interface Turn {

@@ -3,7 +3,7 @@ import { groupBy } from '../../src/predict/accuracy.ts';
 import { startingPoints } from '../../src/predict/cost.ts';
 import { TERM_NAMES, type Metric } from '../../src/predict/effects.ts';
 import { termSeconds } from '../../src/predict/parameters.ts';
-import { roofSeconds } from '../../src/predict/predict.ts';
+import { roofSeconds } from '../../src/predict/situation.ts';
 import { minimise } from './minimise.ts';
 import { compileProblem, posterior, predictRows, sumRows, type Problem } from './problem.ts';
 import type { EvidenceRow } from './rows.ts';

@@ -1,0 +1,172 @@
+import { seconds, tokensPerSecond, type Seconds, type TokensPerSecond } from '../units/index.ts';
+import type { Configuration } from './configuration.ts';
+import type { Roofs } from './device.ts';
+import { TERM_NAMES, type Metric } from './effects.ts';
+import type { Place } from './place.ts';
+import { generationTerms, promptTerms, roofsFor, UNBOUNDED } from './terms.ts';
+
+/** Where a prediction comes from: the machine's own points, others' measurements of the device, or its datasheet. */
+export type Basis = 'calibrated' | 'measured-elsewhere' | 'datasheet';
+
+/** A speed with its interval and its basis. */
+export interface Estimate {
+  readonly tokensPerSecond: TokensPerSecond;
+  /** The central interval that contains four measurements of five. */
+  readonly low: TokensPerSecond;
+  readonly high: TokensPerSecond;
+  /** The same for nine of ten. */
+  readonly low90: TokensPerSecond;
+  readonly high90: TokensPerSecond;
+  readonly basis: Basis;
+  /** Nothing is faster, whatever the software: the bytes at the full bandwidth, the products at the full peak. */
+  readonly roofTokensPerSecond: TokensPerSecond;
+  /** Seconds of one token, or of the whole prompt. */
+  readonly seconds: Seconds;
+}
+
+/** A part of the predicted time. */
+export interface PredictedTerm {
+  readonly name: string;
+  readonly seconds: Seconds;
+  /** The least that the device's roof allows; null for costs that no roof bounds. */
+  readonly roofSeconds: Seconds | null;
+}
+
+/** An estimate with the terms that make it up. */
+export interface Prediction extends Estimate {
+  readonly terms: readonly PredictedTerm[];
+}
+
+/** What is asked of a model on a device. */
+export type PredictedTest =
+  | { readonly metric: 'generation'; readonly context: number; readonly sequences?: number }
+  | { readonly metric: 'prompt'; readonly tokens: number };
+
+/** How far measurements lie from predictions, as factors. */
+export interface Widths {
+  readonly up80: number;
+  readonly down80: number;
+  readonly up90: number;
+  readonly down90: number;
+}
+
+/** The widths of the cells of the ledger; null: the fit knows none. */
+export type CellWidths = Readonly<
+  Record<Metric, { readonly empty: Widths | null; readonly deep: Widths | null }>
+>;
+
+/** Terms that stand under the same roof and share it: their times at the roof add up. */
+const MEMORY_TERMS: ReadonlySet<string> = new Set(['dense', 'experts', 'cache', 'stream']);
+const COMPUTE_TERMS: ReadonlySet<string> = new Set(['matmul', 'expert-matmul', 'arithmetic']);
+
+const placesOf = (terms: ReadonlySet<string>): Readonly<Record<Metric, readonly number[]>> => {
+  const among = (metric: Metric): readonly number[] =>
+    TERM_NAMES[metric].flatMap((name, term) => (terms.has(name) ? [term] : []));
+  return { generation: among('generation'), prompt: among('prompt') };
+};
+const MEMORY = placesOf(MEMORY_TERMS);
+const COMPUTE = placesOf(COMPUTE_TERMS);
+
+/**
+ * A model on a device in one setting. What does not depend on the depth is worked out once, so that a table of many
+ * depths costs little more than one entry; a single prediction goes the same way.
+ */
+export class Situation {
+  readonly configuration: Configuration;
+  readonly roofs: Roofs;
+  readonly #place: Place;
+  readonly #basis: Basis;
+  readonly #widths: CellWidths;
+  readonly #last: Partial<Record<Metric, { readonly tokens: number; readonly factors: readonly number[] }>> =
+    {};
+  readonly #scratch: Readonly<Record<Metric, Float64Array>>;
+
+  constructor(
+    place: Place,
+    configuration: Configuration,
+    widths: CellWidths,
+    scratch: Readonly<Record<Metric, Float64Array>>,
+  ) {
+    this.configuration = configuration;
+    this.roofs = roofsFor(configuration);
+    this.#place = place;
+    this.#basis =
+      place.calibration !== null ? 'calibrated' : place.isKnown ? 'measured-elsewhere' : 'datasheet';
+    this.#widths = widths;
+    this.#scratch = scratch;
+  }
+
+  /** Predicts a speed. @param depth - tokens in the cache before the test. */
+  estimate(test: PredictedTest, depth: number = this.configuration.depth): Estimate {
+    const { metric } = test;
+    const atRoof = this.timesAtRoof(test, depth, this.#scratch[metric]);
+    const factors = this.#factors(test);
+    let total = 0;
+    for (let term = 0; term < factors.length; term += 1) total += timeOf(atRoof, factors, term);
+    const tokens = test.metric === 'prompt' ? test.tokens : (test.sequences ?? 1);
+    const speed = tokens / total;
+    const roof = tokens / roofSeconds(metric, atRoof);
+    const widths = this.#widths[metric][depth > 0 ? 'deep' : 'empty'];
+    if (widths === null) {
+      throw new RangeError(`The parameters have no interval for ${metric} at depth ${depth}.`);
+    }
+    const { up80, down80, up90, down90 } = widths;
+    return {
+      tokensPerSecond: tokensPerSecond(speed),
+      low: tokensPerSecond(speed * down80),
+      high: tokensPerSecond(Math.min(roof, speed * up80)),
+      low90: tokensPerSecond(speed * down90),
+      high90: tokensPerSecond(Math.min(roof, speed * up90)),
+      basis: this.#basis,
+      roofTokensPerSecond: tokensPerSecond(roof),
+      seconds: seconds(total),
+    };
+  }
+
+  /** Predicts a speed and says what it is made of. */
+  predict(test: PredictedTest, depth: number = this.configuration.depth): Prediction {
+    const estimate = this.estimate(test, depth);
+    const atRoof = this.timesAtRoof(test, depth, this.#scratch[test.metric]);
+    const factors = this.#factors(test);
+    return {
+      ...estimate,
+      terms: TERM_NAMES[test.metric].map((name, term) => ({
+        name,
+        seconds: seconds(timeOf(atRoof, factors, term)),
+        roofSeconds: UNBOUNDED.has(name) ? null : seconds(atRoof[term] ?? 0),
+      })),
+    };
+  }
+
+  /** Times of all terms at the roof. @param into - where they are written. */
+  timesAtRoof(test: PredictedTest, depth: number, into?: Float64Array): Float64Array {
+    return test.metric === 'prompt'
+      ? promptTerms(this.configuration, test.tokens, this.roofs, depth, into)
+      : generationTerms(this.configuration, test.context, test.sequences ?? 1, this.roofs, into);
+  }
+
+  /** The tests of a table are mostly alike but for their depth: the costs of the last are kept. */
+  #factors(test: PredictedTest): readonly number[] {
+    const tokens = test.metric === 'prompt' ? test.tokens : 0;
+    const last = this.#last[test.metric];
+    if (last?.tokens === tokens) return last.factors;
+    const { factors } = this.#place.costs(this.configuration, test.metric, tokens);
+    this.#last[test.metric] = { tokens, factors };
+    return factors;
+  }
+}
+
+function timeOf(atRoof: Float64Array, factors: readonly number[], term: number): number {
+  const roof = atRoof[term] ?? 0;
+  return roof > 0 ? roof * (factors[term] ?? 0) : 0;
+}
+
+/** The least time: memory and compute work at once, and each needs its own. */
+export function roofSeconds(metric: Metric, atRoof: Float64Array): number {
+  let memory = 0;
+  let compute = 0;
+  for (const term of MEMORY[metric]) memory += atRoof[term] ?? 0;
+  for (const term of COMPUTE[metric]) compute += atRoof[term] ?? 0;
+  // Generation computes on vector units or matrix units as the backend likes: only its bytes are a certain bound.
+  return metric === 'prompt' ? Math.max(memory, compute) : memory;
+}
