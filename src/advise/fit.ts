@@ -2,7 +2,7 @@ import {
   COMPUTE_BACKENDS,
   memoryOf,
   tensorsOf,
-  weightBytes,
+  weightBytesInMixes,
   type ComputeBackend,
   type ContextMemorySettings,
   type MemoryBreakdown,
@@ -191,13 +191,10 @@ function longestContext(most: number, fits: (tokens: number) => boolean): number
   return low === 0 ? null : low * CONTEXT_STEP;
 }
 
-/** The mixes are put in order by two layers of the model: the tensors of all of it in every mix take long to list. */
+/** The first that fits, from the largest down. */
 function largestMix({ shape, mixes }: FitRequest, fits: (weights: ModelWeights) => boolean): MixName | null {
-  const sample = [...new Set([Math.floor(shape.layers / 2), shape.layers - 1])];
-  const bySize = mixes
-    .map((mix) => ({ mix, size: weightBytes(shape, mix, sample) }))
-    .sort((a, b) => b.size - a.size);
-  return bySize.find(({ mix }) => fits({ shape, tensors: tensorsOf(shape, mix) }))?.mix ?? null;
+  const bySize = [...weightBytesInMixes(shape, mixes)].sort(([, a], [, b]) => b - a);
+  return bySize.find(([mix]) => fits({ shape, tensors: tensorsOf(shape, mix) }))?.[0] ?? null;
 }
 
 /** The fewest experts, or without experts the fewest layers, that have to stay in the system's memory. */

@@ -19,11 +19,11 @@ import {
   type ModelShape,
   type Placement,
 } from '../model/index.ts';
-import { FIT_BAR_KEY, fitBar, fitRows, fitSentence, splitRows } from '../report/index.ts';
 import { formatBytes } from '../units/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import type { FitFlags } from './fit-options.ts';
+import { FIT_BAR_KEY, fitBar, fitRows, fitSentence, splitRows } from './fit-text.ts';
 import { knownModelsNaming } from './known-models.ts';
 import { warnOfOtherTypes } from './other-types.ts';
 import { printDocument, printTable } from './output.ts';

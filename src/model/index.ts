@@ -14,6 +14,7 @@ export {
   parameterCount,
   tensorsOf,
   weightBytes,
+  weightBytesInMixes,
 } from './tensors.ts';
 export type { ModelTensor } from './tensors.ts';
 export { kvBytesPerToken } from './memory/kv-per-token.ts';

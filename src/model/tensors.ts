@@ -1,7 +1,13 @@
 import { bytes, type Bytes } from '../units/index.ts';
-import { elementCount, tensorBytes, type Dimensions, type GgmlTypeName } from './ggml-types.ts';
+import {
+  bytesPerWeight,
+  elementCount,
+  tensorBytes,
+  type Dimensions,
+  type GgmlTypeName,
+} from './ggml-types.ts';
 import type { MixName } from './mixes.ts';
-import { quantisationFacts, typesInMix } from './quantisation/types-in-mix.ts';
+import { quantisationFacts, TensorTyping, typesInMix } from './quantisation/types-in-mix.ts';
 import { architectureOf } from './architectures/registry.ts';
 import type { Architecture, TensorRole, TensorTemplate } from './architectures/architecture.ts';
 import { shapeOfLayers, type ModelShape } from './shape.ts';
@@ -137,6 +143,24 @@ function present(templates: readonly TensorTemplate[], shape: ModelShape, layer:
 /** Bytes of the weights of a file, as llama-bench reports `model_size`: no header, no padding. */
 export function weightBytes(shape: ModelShape, mix: MixName, layers?: readonly number[]): Bytes {
   return bytes(tensorsOf(shape, mix, layers).reduce((sum, tensor) => sum + tensor.bytes, 0));
+}
+
+/** The same in each of several mixes, for less than one by one. */
+export function weightBytesInMixes(shape: ModelShape, mixes: readonly MixName[]): Map<MixName, Bytes> {
+  const architecture = architectureOf(shape.architecture);
+  const whole = untypedTensors(shape, architecture);
+  const typing = new TensorTyping(whole, quantisationFacts(shape, architecture.nativeExpertType ?? null));
+  const counts = whole.map(({ dims }) => elementCount(dims));
+  return new Map(
+    mixes.map((mix) => {
+      const types = typing.typesIn(mix);
+      const size = counts.reduce(
+        (sum, count, index) => sum + count * bytesPerWeight(types[index] ?? 'F32'),
+        0,
+      );
+      return [mix, bytes(size)];
+    }),
+  );
 }
 
 /** The number of weights, as llama-bench reports `model_n_params`: RoPE factors and biases included. */

@@ -8,8 +8,6 @@ export type { TablePalette } from './record-table.ts';
 export { buildCheckReport } from './check-report.ts';
 export type { CheckReport, CheckRun } from './check-report.ts';
 export { renderCheckMarkdown, renderCheckText } from './check-text.ts';
-export { FIT_BAR_KEY, fitBar, fitRows, fitSentence, splitRows } from './fit-text.ts';
-export type { FitRow, SplitRow } from './fit-text.ts';
 export { explainDeviceText } from './device-text.ts';
 export type { TextSection } from './device-text.ts';
 export { answerPower, powerAnswerLines } from './power-answer.ts';

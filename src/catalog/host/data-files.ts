@@ -10,8 +10,15 @@ export class CatalogDataError extends Error {
   override readonly name = 'CatalogDataError';
 }
 
-/** Reads one data file and checks it. */
-export function readDataFile<T>(file: URL, schema: z.ZodType<T>): T {
+/** Which records of a data file to read: checking few instead of all is what makes an answer quick. */
+export interface RecordChoice {
+  /** The list of the file that holds the records. */
+  readonly list: string;
+  readonly isChosen: (record: unknown) => boolean;
+}
+
+/** Reads one data file and checks it. @param choice - the records to check and to return; absent: all. */
+export function readDataFile<T>(file: URL, schema: z.ZodType<T>, choice?: RecordChoice): T {
   const path = fileURLToPath(file);
   let document: unknown;
   try {
@@ -19,18 +26,33 @@ export function readDataFile<T>(file: URL, schema: z.ZodType<T>): T {
   } catch (error) {
     throw new CatalogDataError(`${path} cannot be read as JSON; repair or reinstall it.`, { cause: error });
   }
-  const parsed = schema.safeParse(document);
+  // Compiling the checks costs more than it saves on a few records.
+  const parsed =
+    choice === undefined
+      ? schema.safeParse(document)
+      : schema.safeParse(chosenOf(document, choice), { jitless: true });
   if (!parsed.success) throw new CatalogDataError(`${path} is not valid: ${z.prettifyError(parsed.error)}`);
   return parsed.data;
 }
 
-/**
- * Reads the JSON files of a folder, in the order of their names.
- * @param only - the names of the files to read; absent: all.
- */
-export function readDataFolder<T>(folder: URL, schema: z.ZodType<T>, only?: ReadonlySet<string>): T[] {
+/** The document with the chosen records alone; as it is where none is chosen, or where it has no such list. */
+function chosenOf(document: unknown, { list, isChosen }: RecordChoice): unknown {
+  if (typeof document !== 'object' || document === null) return document;
+  const records: unknown = Reflect.get(document, list);
+  const chosen = Array.isArray(records) ? records.filter(isChosen) : [];
+  return chosen.length === 0 ? document : { ...document, [list]: chosen };
+}
+
+/** What of a folder to read. */
+export interface FolderChoice extends RecordChoice {
+  /** The names of the files. */
+  readonly files: ReadonlySet<string>;
+}
+
+/** Reads the JSON files of a folder, in the order of their names. @param choice - what to read; absent: all. */
+export function readDataFolder<T>(folder: URL, schema: z.ZodType<T>, choice?: FolderChoice): T[] {
   return readdirSync(folder)
-    .filter((name) => name.endsWith('.json') && only?.has(name) !== false)
+    .filter((name) => name.endsWith('.json') && choice?.files.has(name) !== false)
     .sort()
-    .map((name) => readDataFile(new URL(name, folder), schema));
+    .map((name) => readDataFile(new URL(name, folder), schema, choice));
 }

@@ -1,26 +1,35 @@
 import { architecturesFileSchema, type ArchitectureRecord } from '../architecture-record.ts';
 import { deviceFileSchema, type CatalogDevice } from '../device-record.ts';
 import { machineFileSchema, type MachineRecord } from '../machine-record.ts';
-import { CatalogDataError, DATA_FOLDER, readDataFile, readDataFolder } from './data-files.ts';
+import {
+  CatalogDataError,
+  DATA_FOLDER,
+  readDataFile,
+  readDataFolder,
+  type FolderChoice,
+} from './data-files.ts';
 
-/** Reads `data/architectures.json`. */
-export function readArchitectures(): ArchitectureRecord[] {
-  return readDataFile(new URL('architectures.json', DATA_FOLDER), architecturesFileSchema).architectures;
+/** Reads those architectures of `data/architectures.json` that have one of the ids. */
+function readArchitectures(ids: ReadonlySet<unknown>): ArchitectureRecord[] {
+  return readDataFile(new URL('architectures.json', DATA_FOLDER), architecturesFileSchema, {
+    list: 'architectures',
+    isChosen: (record) => typeof record === 'object' && record !== null && ids.has(Reflect.get(record, 'id')),
+  }).architectures;
 }
 
 /**
  * Reads every file of `data/devices` and joins each device to its architecture.
- * @param only - the names of the files to read; absent: all.
+ * @param choice - what to read; absent: all.
  * @throws CatalogDataError when a file is not valid, an id occurs twice or an architecture is missing.
  */
 export function readDeviceRecords(
   folder: URL = new URL('devices/', DATA_FOLDER),
-  architectures: readonly ArchitectureRecord[] = readArchitectures(),
-  only?: ReadonlySet<string>,
+  choice?: FolderChoice,
 ): CatalogDevice[] {
-  const byId = new Map(architectures.map((architecture) => [architecture.id, architecture]));
-  const records = readDataFolder(folder, deviceFileSchema, only).flatMap((file) => file.devices);
+  const records = readDataFolder(folder, deviceFileSchema, choice).flatMap((file) => file.devices);
   refuseDuplicates(records, 'data/devices');
+  const architectures = readArchitectures(new Set(records.map(({ architecture }) => architecture)));
+  const byId = new Map(architectures.map((architecture) => [architecture.id, architecture]));
   return records.map((record) => {
     const architecture = byId.get(record.architecture);
     if (architecture === undefined) {
@@ -34,14 +43,14 @@ export function readDeviceRecords(
 
 /**
  * Reads every file of `data/machines`.
- * @param only - the names of the files to read; absent: all.
+ * @param choice - what to read; absent: all.
  * @throws CatalogDataError when a file is not valid or an id occurs twice.
  */
 export function readMachineRecords(
   folder: URL = new URL('machines/', DATA_FOLDER),
-  only?: ReadonlySet<string>,
+  choice?: FolderChoice,
 ): MachineRecord[] {
-  const records = readDataFolder(folder, machineFileSchema, only).flatMap((file) => file.machines);
+  const records = readDataFolder(folder, machineFileSchema, choice).flatMap((file) => file.machines);
   refuseDuplicates(records, 'data/machines');
   return records;
 }

@@ -1,19 +1,25 @@
 import { fileURLToPath } from 'node:url';
 import { modelFileSchema, sourcesFileSchema, type ModelRecord, type SourceRecord } from '../model-record.ts';
 import { keysOfRecord } from '../own-models.ts';
-import { CatalogDataError, DATA_FOLDER, readDataFile, readDataFolder } from './data-files.ts';
+import {
+  CatalogDataError,
+  DATA_FOLDER,
+  readDataFile,
+  readDataFolder,
+  type FolderChoice,
+} from './data-files.ts';
 
 /**
  * Reads every file of `data/models`.
  * @param folder - another folder of model files; the package's own when absent.
- * @param only - the names of the files to read; absent: all.
+ * @param choice - what to read; absent: all.
  * @throws CatalogDataError when a file is not valid, or when two records answer to the same name.
  */
 export function readModelRecords(
   folder: URL = new URL('models/', DATA_FOLDER),
-  only?: ReadonlySet<string>,
+  choice?: FolderChoice,
 ): ModelRecord[] {
-  const records = readDataFolder(folder, modelFileSchema, only).flatMap((file) => file.models);
+  const records = readDataFolder(folder, modelFileSchema, choice).flatMap((file) => file.models);
   refuseSharedNames(records, folder);
   return records;
 }

@@ -1,11 +1,16 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm, stat, statfs, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { bytes, formatBytes, type Bytes } from '../../units/index.ts';
 import { planSyntheticFile, type SyntheticModel } from '../synthetic/file-plan.ts';
 import { processIsAlive } from './live-process.ts';
 import { ModelFileError } from './model-file-error.ts';
-import { removeStalePartials, shapeHashOf, writeSynthetic, type WriteProgress } from './write-synthetic.ts';
+import {
+  randomSuffix,
+  removeStalePartials,
+  shapeHashOf,
+  writeSynthetic,
+  type WriteProgress,
+} from './write-synthetic.ts';
 
 /** A file of the cache. */
 export interface CachedFile {
@@ -126,7 +131,7 @@ const FILE_NAME = /\.\d+of\d+\.[0-9a-f]{16}\.gguf$/;
 const LEASE_NAME = /^(?<file>.+\.gguf)\.lease-(?<pid>\d+)-[0-9a-f]{12}$/;
 
 async function takeLease(target: string): Promise<() => Promise<void>> {
-  const lease = `${target}.lease-${process.pid}-${randomBytes(6).toString('hex')}`;
+  const lease = `${target}.lease-${process.pid}-${randomSuffix()}`;
   await writeFile(lease, '');
   return () => rm(lease, { force: true });
 }

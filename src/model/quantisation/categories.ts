@@ -64,18 +64,16 @@ const KEPT_PARTS: readonly string[] = [
 const KEPT_NAMES: ReadonlySet<string> = new Set(['position_embd.weight', 'token_types.weight']);
 
 /** Dimensions as `ggml_n_dims` counts them: trailing ones do not. */
-function dimensionCount(dims: Dimensions): number {
+export function dimensionCount(dims: Dimensions): number {
   return Math.max(1, dims.findLastIndex((length) => length > 1) + 1);
 }
 
-/** Whether the quantiser touches this tensor: `tensor_allows_quantization`, src/llama-quant.cpp, release v0.5.0. */
-export function isQuantised(name: string, dims: Dimensions): boolean {
-  return (
-    dimensionCount(dims) >= 2 &&
-    name.endsWith('weight') &&
-    !KEPT_NAMES.has(name) &&
-    !KEPT_PARTS.some((part) => name.includes(part))
-  );
+/**
+ * Whether the quantiser touches a tensor of this name when it has two dimensions: `tensor_allows_quantization`,
+ * src/llama-quant.cpp, release v0.5.0.
+ */
+export function isQuantisedName(name: string): boolean {
+  return name.endsWith('weight') && !KEPT_NAMES.has(name) && !KEPT_PARTS.some((part) => name.includes(part));
 }
 
 /** Matrices that the converter writes in F32: `prepare_tensors`, conversion/base.py, release v0.5.0. */
@@ -99,14 +97,13 @@ const SINGLE_PRECISION_PARTS: readonly string[] = [
 const MINIMAX_INDEXER = 'indexer.';
 
 /** Lengths of one at the end are no dimensions: `ggml_n_dims`, ggml/src/ggml.c. */
-function isVector(dims: Dimensions): boolean {
-  return dims.slice(1).every((length) => length === 1);
+export function isVector(dims: Dimensions): boolean {
+  return dimensionCount(dims) < 2;
 }
 
-/** Whether the converter keeps the tensor in F32 whatever the type of the file. */
-export function isSinglePrecision(name: string, dims: Dimensions, architecture: string): boolean {
+/** Whether the converter keeps a tensor of this name in F32 whatever the type of the file; vectors it always does. */
+export function isSinglePrecisionName(name: string, architecture: string): boolean {
   return (
-    isVector(dims) ||
     !name.endsWith('.weight') ||
     KEPT_NAMES.has(name) ||
     SINGLE_PRECISION_PARTS.some((part) => name.includes(part)) ||

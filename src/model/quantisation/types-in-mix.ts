@@ -1,6 +1,13 @@
 import { GGML_TYPES, rowFits, type Dimensions, type GgmlTypeName } from '../ggml-types.ts';
 import type { ModelShape } from '../shape.ts';
-import { categoryOf, isQuantised, isSinglePrecision, type TensorCategory } from './categories.ts';
+import {
+  categoryOf,
+  dimensionCount,
+  isQuantisedName,
+  isSinglePrecisionName,
+  isVector,
+  type TensorCategory,
+} from './categories.ts';
 import { mixOf, type MixName, type RuledCategory, type RuleInput } from '../mixes.ts';
 
 /** A tensor of the whole model, as the quantiser of llama.cpp sees it. */
@@ -79,28 +86,99 @@ export function typesInMix(
   mixName: MixName,
   facts: QuantisationFacts,
 ): GgmlTypeName[] {
-  const { base } = mixOf(mixName);
-  const converted = UNQUANTISED.has(base) ? base : CONVERTED_TYPE;
-  const ruled = UNQUANTISED.has(base) ? null : ruledTypes(tensors, mixName, facts);
-  return tensors.map((tensor) => {
-    const { name, dims } = tensor;
-    if (facts.nativeExpertType !== null && EXPERT_WEIGHTS.test(name)) return facts.nativeExpertType;
-    const type = ruled?.get(tensor);
-    if (type !== undefined) return type;
-    if (name.includes(EXPERT_TABLE)) return 'I32';
-    return isSinglePrecision(name, dims, facts.architecture) ? 'F32' : converted;
-  });
+  return new TensorTyping(tensors, facts).typesIn(mixName);
 }
 
-/** The types of those tensors that are quantised, counted in the order of the engine. */
-function ruledTypes(
-  tensors: readonly NamedTensor[],
-  mixName: MixName,
-  facts: QuantisationFacts,
-): Map<NamedTensor, GgmlTypeName> {
-  const quantiser = new Quantiser(tensors, mixName, facts);
-  const quantised = tensors.filter(({ name, dims }) => isQuantised(name, dims));
-  return new Map(inEngineOrder(quantised).map((tensor) => [tensor, quantiser.typeOf(tensor)]));
+/** What the rules ask about one tensor, whatever the mix. */
+interface RuledTensor extends NamedTensor {
+  /** -1: of the model as a whole. */
+  readonly layer: number;
+  readonly category: TensorCategory;
+  readonly isQuantised: boolean;
+  /** The type that it has in every mix; null: the mix decides. */
+  readonly fixedType: GgmlTypeName | null;
+  /** Its type where the mix does not quantise it; null: that of the converted file. */
+  readonly keptType: GgmlTypeName | null;
+}
+
+/** The tensors of a model, looked at once to be given the types of any number of mixes. */
+export class TensorTyping {
+  readonly #facts: QuantisationFacts;
+  readonly #tensors: readonly RuledTensor[];
+  /** Places of those that are quantised, in the order in which the engine counts them. */
+  readonly #engineOrder: readonly number[];
+  readonly #valueTensors: number;
+  readonly #isTied: boolean;
+
+  constructor(tensors: readonly NamedTensor[], facts: QuantisationFacts) {
+    this.#facts = facts;
+    const names = new NameRules(facts);
+    this.#tensors = tensors.map((tensor) => names.ruled(tensor));
+    this.#engineOrder = inEngineOrder(this.#tensors);
+    this.#valueTensors = this.#tensors.filter(({ category }) => category === 'attention-v').length;
+    this.#isTied = !this.#tensors.some(({ category }) => category === 'output');
+  }
+
+  /** The types in a mix, in the order of the tensors. */
+  typesIn(mixName: MixName): GgmlTypeName[] {
+    const { base } = mixOf(mixName);
+    const isKept = UNQUANTISED.has(base);
+    const converted = isKept ? base : CONVERTED_TYPE;
+    const types = this.#tensors.map(({ fixedType, keptType }) => fixedType ?? keptType ?? converted);
+    if (isKept) return types;
+    const quantiser = new Quantiser(mixName, this.#facts, this.#valueTensors, this.#isTied);
+    for (const place of this.#engineOrder) {
+      const tensor = this.#tensors[place];
+      if (tensor === undefined) continue;
+      // Asked even where the type is fixed: the rules count the tensors that they have seen.
+      const type = quantiser.typeOf(tensor);
+      if (tensor.fixedType === null) types[place] = type;
+    }
+    return types;
+  }
+}
+
+/** Judges names by what follows the layer, once for each: layers have tensors of the same names. */
+class NameRules {
+  readonly #facts: QuantisationFacts;
+  readonly #known = new Map<string, Pick<RuledTensor, 'category' | 'fixedType'> & KeptByName>();
+
+  constructor(facts: QuantisationFacts) {
+    this.#facts = facts;
+  }
+
+  ruled({ name, dims }: NamedTensor): RuledTensor {
+    const prefix = LAYER.exec(name);
+    // The dot stays: rules look for parts that begin with one.
+    const part = prefix === null ? name : name.slice(prefix[0].length - 1);
+    let known = this.#known.get(part);
+    if (known === undefined) {
+      known = {
+        category: categoryOf(part),
+        fixedType: EXPERT_WEIGHTS.test(part) ? this.#facts.nativeExpertType : null,
+        isQuantised: isQuantisedName(part),
+        isTable: part.includes(EXPERT_TABLE),
+        isSinglePrecision: isSinglePrecisionName(part, this.#facts.architecture),
+      };
+      this.#known.set(part, known);
+    }
+    const isSingle = known.isSinglePrecision || isVector(dims);
+    return {
+      name,
+      dims,
+      layer: prefix === null ? -1 : Number(prefix[1]),
+      category: known.category,
+      isQuantised: known.isQuantised && dimensionCount(dims) >= 2,
+      fixedType: known.fixedType,
+      keptType: known.isTable ? 'I32' : isSingle ? 'F32' : null,
+    };
+  }
+}
+
+interface KeptByName {
+  readonly isQuantised: boolean;
+  readonly isTable: boolean;
+  readonly isSinglePrecision: boolean;
 }
 
 /** Experts by the token's id (DeepSeek V4): indices, no weights. */
@@ -108,17 +186,12 @@ const EXPERT_TABLE = 'ffn_gate_tid2eid';
 const EXPERT_WEIGHTS = /\.ffn_(?:gate|up|down|gate_up)_exps\.weight$/;
 const LAYER = /^blk\.(\d+)\./;
 
-function layerOf(name: string): number {
-  const digits = LAYER.exec(name)?.[1];
-  return digits === undefined ? -1 : Number(digits);
-}
-
 /** `weight_name_comparer`, src/llama-model-loader.h: by layer, then by name. */
-function inEngineOrder(tensors: readonly NamedTensor[]): NamedTensor[] {
+function inEngineOrder(tensors: readonly RuledTensor[]): number[] {
   return tensors
-    .map((tensor) => ({ tensor, layer: layerOf(tensor.name) }))
-    .sort((a, b) => a.layer - b.layer || (a.tensor.name < b.tensor.name ? -1 : 1))
-    .map(({ tensor }) => tensor);
+    .flatMap((tensor, place) => (tensor.isQuantised ? [{ tensor, place }] : []))
+    .sort((a, b) => a.tensor.layer - b.tensor.layer || (a.tensor.name < b.tensor.name ? -1 : 1))
+    .map(({ place }) => place);
 }
 
 /** `llama_tensor_get_type_impl` with its counters, src/llama-quant.cpp, release v0.5.0. */
@@ -130,28 +203,27 @@ class Quantiser {
   /** Tensors of each category that were given a type. */
   private readonly seen = new Map<TensorCategory, number>();
 
-  constructor(tensors: readonly NamedTensor[], mixName: MixName, facts: QuantisationFacts) {
+  constructor(mixName: MixName, facts: QuantisationFacts, valueTensors: number, isTied: boolean) {
     this.mixName = mixName;
     this.facts = facts;
-    this.valueTensors = tensors.filter(({ name }) => categoryOf(name) === 'attention-v').length;
-    this.isTied = !tensors.some(({ name }) => name === 'output.weight');
+    this.valueTensors = valueTensors;
+    this.isTied = isTied;
   }
 
-  typeOf({ name, dims }: NamedTensor): GgmlTypeName {
-    const rowLength = dims[0] ?? 1;
-    return fitToRow(this.preferred(name, dims, rowLength), rowLength);
+  typeOf(tensor: RuledTensor): GgmlTypeName {
+    const rowLength = tensor.dims[0] ?? 1;
+    return fitToRow(this.preferred(tensor, rowLength), rowLength);
   }
 
-  private preferred(name: string, dims: Dimensions, rowLength: number): GgmlTypeName {
+  private preferred({ category, dims, layer }: RuledTensor, rowLength: number): GgmlTypeName {
     const mix = mixOf(this.mixName);
-    const category = categoryOf(name);
     if (category === 'output' || (category === 'token-embedding' && this.isTied)) {
       return this.headType(rowLength);
     }
     if (mix.base === 'MXFP4') return this.mixtureType(category, dims);
     if (category === 'token-embedding') return mix.embedding ?? mix.base;
     if (category === 'other') return mix.base;
-    const input = this.inputOf(name, category);
+    const input = this.inputOf(layer, category);
     const ruled = mix.rules?.[category]?.find(({ when }) => when?.(input) ?? true)?.type ?? mix.base;
     return mix.lowBit === true ? ruled : this.withExceptions(ruled, category);
   }
@@ -169,7 +241,7 @@ class Quantiser {
     return isExpert ? 'MXFP4' : 'Q8_0';
   }
 
-  private inputOf(name: string, category: RuledCategory): RuleInput {
+  private inputOf(layer: number, category: RuledCategory): RuleInput {
     const { facts } = this;
     const mix = mixOf(this.mixName);
     const running = this.seen.get(category) ?? 0;
@@ -177,7 +249,7 @@ class Quantiser {
     // `layer_info`: layers of a mixture of experts are told by their names, since their tensors are several.
     const countsLayers = category.startsWith('feed-forward') && facts.experts > 1 && mix.lowBit !== true;
     return {
-      index: countsLayers ? layerOf(name) : running,
+      index: countsLayers ? layer : running,
       count: category === 'attention-v' ? this.valueTensors : facts.blockCount,
       groupedQueries: facts.groupedQueries,
       experts: facts.experts,

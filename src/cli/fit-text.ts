@@ -3,7 +3,7 @@ import type { MemoryKind } from '../model/index.ts';
 import { bytes, formatBytes, type Bytes } from '../units/index.ts';
 
 /** A line of the table: what, on the device, in the system's memory. */
-export type FitRow = readonly [what: string, device: string, host: string];
+type FitRow = readonly [what: string, device: string, host: string];
 
 const KIND_NAMES: Readonly<Record<MemoryKind, string>> = {
   weights: 'weights',
@@ -80,13 +80,7 @@ export function fitSentence(fit: Fit, contextTokens: number): string | null {
 }
 
 /** A line of the table of memory splits. */
-export type SplitRow = readonly [
-  split: string,
-  addressable: string,
-  left: string,
-  longest: string,
-  verdict: string,
-];
+type SplitRow = readonly [split: string, addressable: string, left: string, longest: string, verdict: string];
 
 const VERDICTS: Readonly<Record<FitVerdict, string>> = {
   fits: 'fits',
