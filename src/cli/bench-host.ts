@@ -24,21 +24,27 @@ export async function readMachine({ description }: ChosenEngine): Promise<Machin
     engineBuild:
       `${description.version ?? ''} ${description.buildCommit} ${description.buildNumber ?? ''}`.trim(),
   });
-  const gpus = valueOf(facts.gpus) ?? [];
   return {
     facts,
     recorded: {
       stateHash: hashState(state),
       state: { ...state },
-      cpu: valueOf(facts.cpu.model) ?? null,
+      ...partsOf(facts),
       memoryBytes: valueOf(facts.memory.totalBytes) ?? null,
-      gpus: gpus.flatMap((gpu) => valueOf(gpu.name) ?? []),
       operatingSystem: valueOf(facts.os.name) ?? null,
     },
-    // Where the cores cannot be counted, one thread is slow but true; the record says how many ran.
-    threads: valueOf(recommendedThreads(facts).threads) ?? 1,
+    threads: usualThreads(facts),
   };
 }
+
+/** What computes in a machine, as records name it. */
+export function partsOf(facts: MachineFacts): Pick<MeasurementRecord['machine'], 'cpu' | 'gpus'> {
+  const gpus = valueOf(facts.gpus) ?? [];
+  return { cpu: valueOf(facts.cpu.model) ?? null, gpus: gpus.flatMap((gpu) => valueOf(gpu.name) ?? []) };
+}
+
+/** Where the cores cannot be counted, one thread is slow but true; the record says how many ran. */
+export const usualThreads = (facts: MachineFacts): number => valueOf(recommendedThreads(facts).threads) ?? 1;
 
 /** What the protocol needs of this computer. */
 export const observer: Observer = {

@@ -1,85 +1,167 @@
-import { summarise, type MeasurementRecord } from '../measure/index.ts';
-import { calibrate, type CalibrationPoint, type PredictedTest } from '../predict/index.ts';
-import { writeCalibration } from '../predict/host/index.ts';
-import { formatSignificant } from '../units/index.ts';
-import { openLog } from './bench-host.ts';
-import type { BenchOptions } from './bench-options.ts';
-import type { CalibrateFlags } from './prediction-options.ts';
+import { gatherMachine } from '../machine/host/index.ts';
+import { identify, valueOf } from '../machine/index.ts';
+import { MIX_TYPES, type MeasurementRecord, type TimedRound } from '../measure/index.ts';
+import type { CalibrationFile, OwnDevice, Predictor } from '../predict/index.ts';
+import { readCalibrationFile, writeCalibration } from '../predict/host/index.ts';
+import {
+  bytesPerSecond,
+  flopPerSecond,
+  formatBandwidth,
+  formatFlopPerSecond,
+  formatSignificant,
+  seconds,
+} from '../units/index.ts';
+import { chooseEngine, type ChosenEngine } from './bench-engine.ts';
+import { openLog, partsOf, readMachine, usualThreads, type Machine } from './bench-host.ts';
+import { computingPart, ownDevice, timeRound, type ComputingPart } from './calibrate-device.ts';
+import { backendOf, calibrationFrom, lessonOf, lessonRecords, type Lesson } from './calibrate-lessons.ts';
+import { DENSE_MODEL, measurePoints, planCalibration } from './calibrate-points.ts';
 import { calibrationPath, type CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
-import { openModel, openPredictor, openTarget, type Target } from './prediction-target.ts';
-
-/** The three points: a dense model, a mixture of experts, and the dense one with tokens in its cache. */
-const DENSE_MODEL = 'llama-3.2-3b:Q4_K_M';
-const EXPERT_MODEL = 'qwen3-30b-a3b:Q4_K_M';
-const DEPTH_TOKENS = 4096;
-const PROMPT_TOKENS = 512;
-const GENERATED_TOKENS = 32;
-
-const SWEEP = {
-  promptTokens: [PROMPT_TOKENS],
-  generatedTokens: [GENERATED_TOKENS],
-  promptAndGeneration: [],
-  batchTokens: [2048],
-  ubatchTokens: [512],
-  cacheTypeK: ['f16'],
-  cacheTypeV: ['f16'],
-  threads: null,
-  gpuLayers: [-1],
-  cpuMoeLayers: [0],
-  flashAttention: ['auto'],
-  repetitions: null,
-  output: null,
-  outputError: null,
-  layers: { kind: 'auto' },
-  fresh: false,
-  retryFailed: true,
-  timeout: null,
-  json: false,
-} as const satisfies Partial<BenchOptions>;
+import type { CalibrateFlags } from './prediction-options.ts';
+import { openModel, openPredictor, openTarget, targetOfOwn, type Target } from './prediction-target.ts';
 
 /** Measures three points, or takes what was measured, and keeps what they teach about this machine. */
 export async function runCalibrate(flags: CalibrateFlags, context: CliContext): Promise<ExitCode> {
-  if (flags.fromRecords !== true) await measurePoints(flags, context);
-  const { records } = await openLog(context).readAll();
-  const measured = newestOfEach(records.filter(({ outcome }) => outcome === 'measured'));
-  const backends = new Set(measured.map((record) => backendOf(record)));
-  const wanted = flags.backend ?? backendOf(measured.at(-1)) ?? 'cpu';
-  if (!backends.has(wanted)) {
-    throw new CommandFailure(
-      `Nothing was measured here with ${wanted}; run ridgepoint calibrate without --from-records.`,
-    );
-  }
-  const target = await openTarget(flags.machine, wanted);
+  const file = calibrationPath(context.paths);
+  // A file that cannot be read is said so before minutes are spent on measuring.
+  const before = readCalibrationFile(file);
   const predictor = openPredictor(context, []);
-  const points: Record<'generation' | 'prompt', CalibrationPoint[]> = { generation: [], prompt: [] };
+  const { target, own, records } =
+    flags.fromRecords === true
+      ? await fromRecords(flags, before, context)
+      : await measured(flags, predictor, context);
   const lessons: Lesson[] = [];
-  for (const record of measured.filter((each) => backendOf(each) === wanted)) {
-    const lesson = await lessonOf(record, target, context, predictor);
-    if (lesson === null) continue;
-    points[lesson.test.metric].push(lesson.point);
-    lessons.push(lesson);
+  for (const record of records) {
+    // The record of a file that has gone since says nothing any more; names of the catalogue stay.
+    const model = await openModel(record.model.name, context).catch(() => null);
+    const lesson = model === null ? null : lessonOf(record, model, target, predictor);
+    if (lesson !== null) lessons.push(lesson);
   }
+  const failures = records.filter(({ outcome }) => outcome !== 'measured');
   if (lessons.length === 0) {
     throw new CommandFailure(
-      'None of the records is of a model of the catalogue; run ridgepoint calibrate without --from-records.',
+      failures[0]?.failure?.sentence ??
+        'Nothing was measured here that predictions could learn from; run ridgepoint calibrate without --from-records.',
     );
   }
-  const calibration = {
-    deviceId: target.device.id,
-    backend: target.backend.exact,
-    measuredAt: new Date().toISOString(),
-    points: lessons.length,
-    generation: [...calibrate('generation', points.generation)],
-    prompt: [...calibrate('prompt', points.prompt)],
-  };
-  const file = calibrationPath(context.paths);
-  await writeCalibration(file, calibration);
+  const calibration = calibrationFrom(lessons, target, new Date().toISOString());
+  await writeCalibration(file, calibration, own);
   if (flags.json === true) {
-    printDocument(context, 'calibration', { calibration, file });
-    return 0;
+    printDocument(context, 'calibration', {
+      calibration,
+      ...(own === null ? {} : { device: own }),
+      file,
+      points: lessons.map(({ name, test, depth, measuredSpeed, predictedSpeed }) => ({
+        model: name,
+        test: test.metric,
+        depthTokens: depth,
+        measuredTokensPerSecond: measuredSpeed,
+        predictedTokensPerSecond: predictedSpeed,
+      })),
+    });
+  } else printLessons(lessons, target, own, context);
+  if (failures.length === 0) return 0;
+  context.stderr(
+    `${failures.length} points could not be measured, and the calibration is without them; the same command tries them again.`,
+  );
+  return 1;
+}
+
+/** What a calibration is made from. */
+interface Evidence {
+  readonly target: Target;
+  /** The device where it is one of no catalogue. */
+  readonly own: OwnDevice | null;
+  readonly records: readonly MeasurementRecord[];
+}
+
+async function measured(flags: CalibrateFlags, predictor: Predictor, context: CliContext): Promise<Evidence> {
+  const chosen = await chooseEngine(flags.engine, flags.backend ?? null, context);
+  const machine = await readMachine(chosen);
+  const backend = flags.backend ?? backendOf(chosen.description.backends) ?? 'cpu';
+  const part = unlistedPart(machine.facts, backend, flags);
+  const rounds: TimedRound[] = [];
+  const round = (): Promise<void> => addRound(rounds, chosen, machine, context);
+  if (part !== null) await round();
+  const early = part === null ? null : ownDevice(part, backend, rounds);
+  const target =
+    early === null ? await openTarget(flags.machine, backend) : targetOfOwn(early, 'this machine');
+  const dense = await openModel(DENSE_MODEL, context);
+  const plan = planCalibration((tokens, depth) =>
+    target.device.peaks.fp16 === null && target.device.peaks.fp32 === null
+      ? seconds(0)
+      : predictor.predict(
+          dense.configurationOn(target, { depth, ubatch: null, flashAttention: null, cacheType: null }),
+          { metric: 'prompt', tokens },
+          dense.id,
+        ).seconds,
+  );
+  const records = await measurePoints(plan, chosen, machine, context);
+  // Once more after the points: a minute in which the machine was slow must not become its roof.
+  if (part !== null) await round();
+  const own = part === null ? null : ownDevice(part, backend, rounds);
+  return { target: own === null ? target : targetOfOwn(own, 'this machine'), own, records };
+}
+
+/** The part that has to be measured, because no catalogue describes it; null where one does. */
+function unlistedPart(facts: Machine['facts'], backend: string, flags: CalibrateFlags): ComputingPart | null {
+  if (flags.machine !== undefined) return null;
+  const unit = backend === 'cpu' ? 'cpu' : 'gpu';
+  const part = computingPart(facts, unit);
+  if (part === null) {
+    throw new CommandFailure(
+      `The facts of this machine do not name its ${unit === 'cpu' ? 'processor' : 'GPU'}; say what it is like with --machine.`,
+    );
   }
+  return part.listed === null ? part : null;
+}
+
+async function addRound(
+  rounds: TimedRound[],
+  { embedded }: ChosenEngine,
+  machine: Machine,
+  context: CliContext,
+): Promise<void> {
+  if (embedded === null) {
+    throw new CommandFailure(
+      'A llama-bench cannot time single products, which a device that is not in the catalogue needs: leave --engine out, or name a similar device with --machine.',
+    );
+  }
+  context.stderr(context.errorColors.dim('Timing matrix products with weights of each type ...'));
+  const probe = embedded.probe(context.signal);
+  try {
+    const cache = valueOf(machine.facts.cpu.l3TotalBytes) ?? null;
+    rounds.push(await timeRound(probe, machine.threads, cache, MIX_TYPES, context.signal));
+  } finally {
+    await probe.end();
+  }
+}
+
+async function fromRecords(
+  flags: CalibrateFlags,
+  kept: CalibrationFile,
+  context: CliContext,
+): Promise<Evidence> {
+  const { records } = await openLog(context).readAll();
+  const newest = records.findLast(({ outcome }) => outcome === 'measured');
+  const backend = flags.backend ?? backendOf(newest?.engine.backends ?? '') ?? 'cpu';
+  const facts = identify(await gatherMachine());
+  const target = await openTarget(flags.machine, backend, kept);
+  return {
+    target,
+    own: (kept.devices ?? []).find(({ id }) => id === target.device.id) ?? null,
+    records: lessonRecords(records, { machine: partsOf(facts), backend, threads: usualThreads(facts) }),
+  };
+}
+
+function printLessons(
+  lessons: readonly Lesson[],
+  target: Target,
+  own: OwnDevice | null,
+  context: CliContext,
+): void {
   printTable(
     context,
     [
@@ -90,83 +172,18 @@ export async function runCalibrate(flags: CalibrateFlags, context: CliContext): 
     ],
     lessons.map(({ name, test, depth, measuredSpeed, predictedSpeed }) => [
       name,
-      `${test.metric === 'prompt' ? 'pp' : 'tg'}${depth === 0 ? '' : ` at depth ${depth}`}`,
+      `${test.metric === 'prompt' ? `pp${test.tokens}` : 'tg'}${depth === 0 ? '' : ` at depth ${depth}`}`,
       formatSignificant(measuredSpeed),
       formatSignificant(predictedSpeed),
     ]),
   );
-  context.stdout(
-    `\nPredictions for ${target.device.id} with ${target.backend.exact} are calibrated from now on (${file}).`,
-  );
-  return 0;
-}
-
-async function measurePoints(flags: CalibrateFlags, context: CliContext): Promise<void> {
-  const { runBench } = await import('./bench.ts');
-  const options = { ...SWEEP, engine: flags.engine, backend: flags.backend ?? null };
-  // The tables of the sweeps are progress here, not the result.
-  const quiet: CliContext = { ...context, stdout: () => undefined };
-  const failed =
-    (await runBench([DENSE_MODEL, EXPERT_MODEL], { ...options, depthTokens: [0] }, quiet)) +
-    (await runBench([DENSE_MODEL], { ...options, depthTokens: [DEPTH_TOKENS] }, quiet));
-  if (failed > 0) context.stderr('warning: some points could not be measured; the others are used.');
-}
-
-/** Of several records of one test the last: the machine as it is now. */
-function newestOfEach(records: readonly MeasurementRecord[]): readonly MeasurementRecord[] {
-  const byTest = new Map<string, MeasurementRecord>();
-  for (const record of records) {
-    byTest.set(
-      JSON.stringify([record.model.name, record.test, record.settings, record.engine.backends]),
-      record,
+  if (own !== null) {
+    context.stdout(
+      `\n${own.name} is not in the catalogue: its roofs are the fastest products that were measured, ${formatBandwidth(bytesPerSecond(own.fastestBytesPerSecond))} and ${formatFlopPerSecond(flopPerSecond(own.fastestFlopPerSecond))}.`,
     );
   }
-  return [...byTest.values()];
-}
-
-function backendOf(record: MeasurementRecord | undefined): string | null {
-  const first = record?.engine.backends.split(/[,+ ]/)[0]?.toLowerCase();
-  return first === undefined || first === '' ? null : first;
-}
-
-interface Lesson {
-  readonly name: string;
-  readonly test: PredictedTest;
-  readonly depth: number;
-  readonly point: CalibrationPoint;
-  readonly measuredSpeed: number;
-  readonly predictedSpeed: number;
-}
-
-async function lessonOf(
-  record: MeasurementRecord,
-  target: Target,
-  context: CliContext,
-  predictor: ReturnType<typeof openPredictor>,
-): Promise<Lesson | null> {
-  const { promptTokens, generatedTokens, depthTokens } = record.test;
-  const summary = summarise(record);
-  if (summary === null || promptTokens > 0 === generatedTokens > 0) return null;
-  const model = await openModel(record.model.name, context).catch(() => null);
-  if (model === null) return null;
-  const configuration = model.configurationOn(target, {
-    depth: depthTokens,
-    ubatch: record.settings.ubatchTokens,
-    flashAttention:
-      record.settings.flashAttention === 'auto' ? null : record.settings.flashAttention === 'on',
-    cacheType: record.settings.cacheTypeK,
-  });
-  const test: PredictedTest =
-    promptTokens > 0
-      ? { metric: 'prompt', tokens: promptTokens }
-      : { metric: 'generation', context: depthTokens + generatedTokens / 2 };
-  const time = summary.secondsPerRepetition.value / (promptTokens > 0 ? 1 : generatedTokens);
-  return {
-    name: record.model.name,
-    test,
-    depth: depthTokens,
-    point: { ...predictor.uncalibrated(configuration, test), logSeconds: Math.log(time) },
-    measuredSpeed: (promptTokens > 0 ? promptTokens : 1) / time,
-    predictedSpeed: predictor.predict(configuration, test, model.id).tokensPerSecond,
-  };
+  const whose = own === null ? `${target.device.id} with ${target.backend.exact}` : 'this machine';
+  context.stdout(
+    `\nCalibrated: predictions for ${whose} follow these ${lessons.length} measurements from now on. What it can run: ridgepoint predict qwen3-8b:Q4_K_M`,
+  );
 }

@@ -18,6 +18,7 @@ import {
   openModel,
   openPredictor,
   openTarget,
+  ownCalibrations,
   warnOfMemory,
   weightsFit,
   type PredictedModel,
@@ -43,8 +44,10 @@ export async function runPredict(
   const predictor = openPredictor(context);
   const rows: Row[] = [];
   const targets: Target[] = [];
+  const kept = ownCalibrations(context);
   for (const machine of flags.machine ?? [undefined]) {
-    for (const backend of flags.backend ?? [undefined]) targets.push(await openTarget(machine, backend));
+    for (const backend of flags.backend ?? [undefined])
+      targets.push(await openTarget(machine, backend, kept));
   }
   for (const text of models) {
     const model = await openModel(text, context);

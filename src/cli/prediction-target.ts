@@ -8,21 +8,26 @@ import {
   type CatalogDevice,
 } from '../catalog/index.ts';
 import { readDeviceRecords, readMachineRecords, readModelRecords } from '../catalog/host/index.ts';
+import { identify, matchCatalogue, type CatalogueMatch, type MachineFacts } from '../machine/index.ts';
 import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
   configure,
   parseBackend,
   parseQuantisation,
   predictedDevice,
+  predictedOwnDevice,
   Predictor,
   usualFamily,
+  weightTypesOf,
   workOf,
   type Backend,
   type Calibration,
+  type CalibrationFile,
   type Configuration,
+  type OwnDevice,
   type PredictedDevice,
 } from '../predict/index.ts';
-import { readCalibrations, readParameters } from '../predict/host/index.ts';
+import { readCalibrationFile, readParameters } from '../predict/host/index.ts';
 import { weightBytes } from '../model/index.ts';
 import { calibrationPath, type CliContext } from './context.ts';
 import { CommandFailure, UsageError } from './exit.ts';
@@ -56,7 +61,7 @@ export interface Settings {
 /** The predictor with the catalogue, the learned parameters and this machine's calibrations. */
 export function openPredictor(
   context: CliContext,
-  calibrations: readonly Calibration[] = readCalibrations(calibrationPath(context.paths)),
+  calibrations: readonly Calibration[] = ownCalibrations(context).calibrations,
 ): Predictor {
   return new Predictor(
     readParameters(),
@@ -64,6 +69,10 @@ export function openPredictor(
     calibrations,
   );
 }
+
+/** What `calibrate` kept: the calibrations, and devices of this machine that are in no catalogue. */
+export const ownCalibrations = (context: CliContext): CalibrationFile =>
+  readCalibrationFile(calibrationPath(context.paths));
 
 /** Resolves `name:QUANT`, a GGUF file or `org/repo:QUANT`. */
 export async function openModel(text: string, context: CliContext): Promise<PredictedModel> {
@@ -76,6 +85,7 @@ export async function openModel(text: string, context: CliContext): Promise<Pred
     throw new CommandFailure(`Nothing is known about the speed of ${named.mix}; take another quantisation.`);
   const work = workOf(named.shape);
   const fileBytes = named.file?.tensorBytes ?? weightBytes(named.shape, named.mix);
+  const types = weightTypesOf(named.shape, named.mix);
   return {
     id: named.id,
     title: `${named.title} ${named.mix}`,
@@ -94,13 +104,22 @@ export async function openModel(text: string, context: CliContext): Promise<Pred
         flashAttention,
         typeK: cacheType,
         typeV: cacheType,
+        types,
       }),
   };
 }
 
-/** Resolves a machine or a device of the catalogue, a saved machine, or this one, with a backend or the usual one. */
-export async function openTarget(name: string | undefined, backend: string | undefined): Promise<Target> {
-  if (name === undefined || existsSync(name)) return targetOfFacts(name, backend);
+/**
+ * Resolves a machine or a device of the catalogue, a saved machine, or this one, with a backend or the usual one.
+ * @param kept - what `calibrate` learned here: it decides what this machine is, and with which backend it computes.
+ */
+export async function openTarget(
+  name: string | undefined,
+  backend: string | undefined,
+  kept: CalibrationFile | null = null,
+): Promise<Target> {
+  if (name === undefined) return targetOfThisMachine(backend, kept);
+  if (existsSync(name)) return targetOfFacts(name, backend);
   const machines = readMachineRecords();
   const devices = readDeviceRecords();
   const machine = findMachine(name, machines);
@@ -211,22 +230,64 @@ export function warnOfMemory(
   );
 }
 
-async function targetOfFacts(file: string | undefined, backend: string | undefined): Promise<Target> {
-  const { identify, matchCatalogue } = await import('../machine/index.ts');
-  const facts =
-    file === undefined
-      ? identify(await (await import('../machine/host/index.ts')).gatherMachine())
-      : await (await import('./machine.ts')).readMachine(file);
-  const matches = matchCatalogue(facts, readDeviceRecords());
-  const wanted = backend?.toLowerCase().startsWith('cpu') === true ? 'cpu' : null;
-  const match = matches.find(({ device, part }) => device !== null && (wanted === null || part === wanted));
+/** The device of this machine that is in no catalogue. */
+export function targetOfOwn(own: OwnDevice, name: string): Target {
+  const backend = parseBackend(own.backend, own.vendor, own.unit);
+  if (backend === null)
+    throw new CommandFailure(`'${own.backend}' is no backend that predictions are made for.`);
+  return {
+    name,
+    device: predictedOwnDevice(own),
+    backend,
+    memoryBytes: own.memoryBytes,
+    priceUsd: null,
+    watts: null,
+  };
+}
+
+const isCpu = (backend: string | undefined): boolean => backend?.toLowerCase().startsWith('cpu') === true;
+
+async function targetOfThisMachine(
+  backend: string | undefined,
+  kept: CalibrationFile | null,
+): Promise<Target> {
+  const facts = identify(await (await import('../machine/host/index.ts')).gatherMachine());
+  const matches = partsIn(facts, backend);
+  for (const { seen, device, part } of matches) {
+    // What was measured here goes before what is published of the device.
+    const own = kept?.devices?.findLast(
+      (each) =>
+        each.name === seen && each.unit === part && (backend === undefined || each.backend === backend),
+    );
+    if (own !== undefined) return targetOfOwn(own, 'this machine');
+    if (device === null) continue;
+    const calibrated = kept?.calibrations.findLast(({ deviceId }) => deviceId === device.id)?.backend;
+    return targetOf('this machine', device, 1, part === 'cpu' ? 'cpu' : (backend ?? calibrated));
+  }
+  const seen = matches.map((match) => match.seen).join(', ');
+  throw new CommandFailure(
+    `The catalogue has no entry for ${seen === '' ? 'this machine' : seen}: run ridgepoint calibrate${backend === undefined ? '' : ` --backend ${backend}`}, which measures it in some minutes, or name a similar machine or device with --machine.`,
+  );
+}
+
+async function targetOfFacts(file: string, backend: string | undefined): Promise<Target> {
+  const facts = await (await import('./machine.ts')).readMachine(file);
+  const matches = partsIn(facts, backend);
+  const match = matches.find(({ device }) => device !== null);
   if (match?.device === undefined || match.device === null) {
     const seen = matches.map((each) => each.seen).join(', ');
     throw new CommandFailure(
       `The catalogue has no entry for ${seen === '' ? 'this machine' : seen}, so its bandwidth is not known; name a machine or device with --machine.`,
     );
   }
-  return targetOf(file ?? 'this machine', match.device, 1, match.part === 'cpu' ? 'cpu' : backend);
+  return targetOf(file, match.device, 1, match.part === 'cpu' ? 'cpu' : backend);
+}
+
+/** The parts that may compute with a backend, GPUs first. */
+function partsIn(facts: MachineFacts, backend: string | undefined): CatalogueMatch[] {
+  return matchCatalogue(facts, readDeviceRecords()).filter(
+    ({ part }) => backend === undefined || (part === 'cpu') === isCpu(backend),
+  );
 }
 
 /**

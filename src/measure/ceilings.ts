@@ -41,10 +41,35 @@ const CACHE_MULTIPLE = 4;
 /** Streamed even where the cache is small or unknown: long enough that a call's own cost does not count. */
 const MIN_STREAM_BYTES = 128 * 2 ** 20;
 
+/**
+ * Types of weights that the usual mixes are made of: what a machine reaches with each tells how files run in which
+ * others are mixed. Those are left out that cannot be quantised without an importance matrix (`ggml_quantize_chunk`).
+ */
+export const MIX_TYPES = [
+  'F32',
+  'F16',
+  'BF16',
+  'Q8_0',
+  'Q6_K',
+  'Q5_K',
+  'Q5_0',
+  'Q4_K',
+  'Q4_0',
+  'IQ4_XS',
+  'IQ4_NL',
+  'MXFP4',
+  'Q3_K',
+  'IQ3_S',
+  'Q2_K',
+] as const satisfies readonly GgmlTypeName[];
+
 /** The quick reading: for each type one large-batch product for the matmul rate and one of a single row for bandwidth. */
-export function ceilingProducts(lastLevelCacheBytes: Bytes | null): Product[] {
+export function ceilingProducts(
+  lastLevelCacheBytes: Bytes | null,
+  types: readonly GgmlTypeName[] = TYPES,
+): Product[] {
   const streamBytes = Math.max(MIN_STREAM_BYTES, (lastLevelCacheBytes ?? 0) * CACHE_MULTIPLE);
-  return TYPES.flatMap((type) => {
+  return types.flatMap((type) => {
     const { blockBytes, blockSize } = GGML_TYPES[type];
     const rowBytes = (WIDTH / blockSize) * blockBytes;
     const rows = Math.ceil(streamBytes / rowBytes / WIDTH) * WIDTH;
@@ -82,6 +107,61 @@ export function ceilingsOf(
   return {
     bandwidth: rate(true, weightBytesOf, bytesPerSecond),
     matmul: rate(false, ({ rows, columns, batch }) => 2 * rows * columns * batch, flopPerSecond),
+  };
+}
+
+/** What a machine reaches with weights of one type. */
+export interface TypeRates {
+  readonly type: GgmlTypeName;
+  /** Of a product with a prompt's batch. */
+  readonly flopPerSecond: FlopPerSecond;
+  /** Of the weights, when they are multiplied with a single row. */
+  readonly bytesPerSecond: BytesPerSecond;
+}
+
+/** Rates by type, and the fastest single products of all: nothing that the engine does is faster than those. */
+export interface RatesByType {
+  readonly types: readonly TypeRates[];
+  readonly fastestBytesPerSecond: BytesPerSecond;
+  readonly fastestFlopPerSecond: FlopPerSecond;
+}
+
+/** The products of one round, each timed some times. */
+export type TimedRound = readonly {
+  readonly product: Product;
+  readonly samplesNanoseconds: readonly Nanoseconds[];
+}[];
+
+/**
+ * Rates by type from several rounds over the same products: the median of each round, and of the rounds the best,
+ * because a round in which something else ran says nothing about the machine. A type that lacks a kind is left out.
+ * @throws RangeError when no type has both kinds.
+ */
+export function ratesByType(rounds: readonly TimedRound[]): RatesByType {
+  const best = new Map<string, number>();
+  const fastest = { single: 0, batch: 0 };
+  for (const { product, samplesNanoseconds } of rounds.flat()) {
+    if (samplesNanoseconds.length === 0) continue;
+    const kind = product.batch === 1 ? 'single' : 'batch';
+    const work =
+      kind === 'single' ? weightBytesOf(product) : 2 * product.rows * product.columns * product.batch;
+    const sorted = sortSamples(samplesNanoseconds);
+    const key = `${product.type} ${kind}`;
+    best.set(key, Math.max(best.get(key) ?? 0, (work / median(sorted)) * 1e9));
+    fastest[kind] = Math.max(fastest[kind], (work / sorted[0]) * 1e9);
+  }
+  const types = [...new Set(rounds.flat().map(({ product }) => product.type))].flatMap((type) => {
+    const streamed = best.get(`${type} single`);
+    const multiplied = best.get(`${type} batch`);
+    return streamed === undefined || multiplied === undefined
+      ? []
+      : [{ type, flopPerSecond: flopPerSecond(multiplied), bytesPerSecond: bytesPerSecond(streamed) }];
+  });
+  if (types.length === 0) throw new RangeError('no type was timed both ways');
+  return {
+    types,
+    fastestBytesPerSecond: bytesPerSecond(fastest.single),
+    fastestFlopPerSecond: flopPerSecond(fastest.batch),
   };
 }
 

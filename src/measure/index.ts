@@ -1,6 +1,6 @@
 /** The face of `measure`: the protocol, sweeps of points, the record of a measurement and its statistics. */
-export { ceilingProducts, ceilingsOf } from './ceilings.ts';
-export type { Ceilings } from './ceilings.ts';
+export { ceilingProducts, ceilingsOf, MIX_TYPES, ratesByType } from './ceilings.ts';
+export type { Ceilings, Product, RatesByType, TimedRound, TypeRates } from './ceilings.ts';
 export { planCheck } from './check-plan.ts';
 export type { CheckPlan } from './check-plan.ts';
 export { timeToFirstToken } from './first-token.ts';

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { ownDeviceSchema } from './own-device.ts';
 
 /** Twice the widest shift that a believable measurement can ask for. */
 const MAX_SHIFT = 10;
@@ -20,7 +21,10 @@ const calibrationSchema = z.strictObject({
 export const calibrationFileSchema = z.strictObject({
   schemaVersion: z.literal(1),
   calibrations: z.array(calibrationSchema),
+  /** Devices of this machine that are in no catalogue. */
+  devices: z.array(ownDeviceSchema).optional(),
 });
 
 /** What own measurements of a device with a backend taught. */
 export type Calibration = z.infer<typeof calibrationSchema>;
+export type CalibrationFile = z.infer<typeof calibrationFileSchema>;

@@ -2,6 +2,7 @@ import type { Backend } from './backend.ts';
 import type { PredictedDevice } from './device.ts';
 import type { Quantisation } from './quantisation.ts';
 import { cacheBytesPerValue } from './quantisation.ts';
+import type { WeightTypes } from './weight-types.ts';
 import type { ModelWork } from './work.ts';
 
 /** Which program's figures are predicted: their habits differ. */
@@ -33,6 +34,8 @@ export interface Configuration {
   readonly flashAttention: boolean;
   readonly keyBytes: number;
   readonly valueBytes: number;
+  /** The types of its matrices, where the tensors are known. */
+  readonly types?: WeightTypes;
 }
 
 /** llama.cpp's defaults (`common_params`, common/common.h, release v0.5.0). */
@@ -110,6 +113,7 @@ export interface ConfigurationInput {
   readonly flashAttention: boolean | null;
   readonly typeK: string | null;
   readonly typeV: string | null;
+  readonly types?: WeightTypes;
 }
 
 /** Fills in the defaults of llama.cpp. */
@@ -137,5 +141,6 @@ export function configure(input: ConfigurationInput): Configuration {
     flashAttention: input.flashAttention ?? automatic,
     keyBytes: cacheBytesPerValue(input.typeK),
     valueBytes: cacheBytesPerValue(input.typeV),
+    ...(input.types === undefined ? {} : { types: input.types }),
   };
 }

@@ -1,6 +1,14 @@
 import { bandwidthOf, peakOf, type CatalogDevice } from '../catalog/index.ts';
 import type { BackendFamily } from './backend.ts';
 
+/** What products of the engine's own reached with weights of one type. */
+export interface MeasuredRate {
+  /** ggml's name: `Q4_K`. */
+  readonly type: string;
+  readonly flopPerSecond: number;
+  readonly bytesPerSecond: number;
+}
+
 /** What a prediction needs to know of a device. Rates are those of one device, of several alike with `count`. */
 export interface PredictedDevice {
   /** The id of the device, without a number of copies: the unit in which the model learns. */
@@ -21,6 +29,8 @@ export interface PredictedDevice {
     readonly fp16: number | null;
     readonly int8: number | null;
   };
+  /** Of a device that was measured instead of looked up: its bandwidth and peaks are the fastest products seen. */
+  readonly measured?: readonly MeasuredRate[];
 }
 
 /**

@@ -76,7 +76,7 @@ export class Predictor {
   ): { readonly roofs: Float64Array; readonly sums: Float64Array } {
     const tokens = test.metric === 'prompt' ? test.tokens : 0;
     return {
-      roofs: this.situation(configuration, null).timesAtRoof(test, configuration.depth),
+      roofs: this.situation(configuration, null).unitTimes(test),
       sums: this.#placeOf(configuration).costs(configuration, test.metric, tokens).sums,
     };
   }

@@ -2,11 +2,15 @@ import { seconds, tokensPerSecond, type Seconds, type TokensPerSecond } from '..
 import type { Configuration } from './configuration.ts';
 import type { Roofs } from './device.ts';
 import { TERM_NAMES, type Metric } from './effects.ts';
+import { FULL_BATCH, MEASURED_BATCH, measuredUnits } from './measured-rates.ts';
 import type { Place } from './place.ts';
 import { generationTerms, promptTerms, roofsFor, UNBOUNDED } from './terms.ts';
 
-/** Where a prediction comes from: the machine's own points, others' measurements of the device, or its datasheet. */
-export type Basis = 'calibrated' | 'measured-elsewhere' | 'datasheet';
+/**
+ * Where a prediction comes from: the machine's own points, the rates of single products that were measured on it,
+ * others' measurements of the device, or its datasheet.
+ */
+export type Basis = 'calibrated' | 'measured-ceilings' | 'measured-elsewhere' | 'datasheet';
 
 /** A speed with its interval and its basis. */
 export interface Estimate {
@@ -90,8 +94,7 @@ export class Situation {
     this.configuration = configuration;
     this.roofs = roofsFor(configuration);
     this.#place = place;
-    this.#basis =
-      place.calibration !== null ? 'calibrated' : place.isKnown ? 'measured-elsewhere' : 'datasheet';
+    this.#basis = basisOf(place, configuration);
     this.#widths = widths;
     this.#scratch = scratch;
   }
@@ -101,11 +104,14 @@ export class Situation {
     const { metric } = test;
     const atRoof = this.timesAtRoof(test, depth, this.#scratch[metric]);
     const factors = this.#factors(test);
-    let total = 0;
-    for (let term = 0; term < factors.length; term += 1) total += timeOf(atRoof, factors, term);
+    let sum = 0;
+    for (let term = 0; term < factors.length; term += 1) sum += timeOf(atRoof, factors, term);
     const tokens = test.metric === 'prompt' ? test.tokens : (test.sequences ?? 1);
+    const least = roofSeconds(metric, atRoof);
+    // The costs of a measured device are no multiples of its roof, so that the roof has to be held here.
+    const total = this.configuration.device.measured === undefined ? sum : Math.max(sum, least);
     const speed = tokens / total;
-    const roof = tokens / roofSeconds(metric, atRoof);
+    const roof = tokens / least;
     const widths = this.#widths[metric][depth > 0 ? 'deep' : 'empty'];
     if (widths === null) {
       throw new RangeError(`The parameters have no interval for ${metric} at depth ${depth}.`);
@@ -130,11 +136,11 @@ export class Situation {
     const factors = this.#factors(test);
     return {
       ...estimate,
-      terms: TERM_NAMES[test.metric].map((name, term) => ({
-        name,
-        seconds: seconds(timeOf(atRoof, factors, term)),
-        roofSeconds: UNBOUNDED.has(name) ? null : seconds(atRoof[term] ?? 0),
-      })),
+      terms: TERM_NAMES[test.metric].map((name, term) => {
+        const time = timeOf(atRoof, factors, term);
+        const roof = seconds(Math.min(atRoof[term] ?? 0, time));
+        return { name, seconds: seconds(time), roofSeconds: UNBOUNDED.has(name) ? null : roof };
+      }),
     };
   }
 
@@ -145,15 +151,44 @@ export class Situation {
       : generationTerms(this.configuration, test.context, test.sequences ?? 1, this.roofs, into);
   }
 
+  /** What the costs are multiples of: the times at the roof, on a measured device those by its measured rates. */
+  unitTimes(test: PredictedTest): Float64Array {
+    const atRoof = this.timesAtRoof(test, this.configuration.depth);
+    const units = this.#measuredUnits(test);
+    return units === null ? atRoof : atRoof.map((time, term) => time * (units[term] ?? 1));
+  }
+
+  /** Multiples of the times at the roof; null: the device was not measured. */
+  #measuredUnits(test: PredictedTest): readonly number[] | null {
+    const { configuration } = this;
+    if (configuration.device.measured === undefined) return null;
+    const { metric } = test;
+    const tokens = test.metric === 'prompt' ? Math.min(test.tokens, configuration.ubatch) : 0;
+    // A batch that fills the tiles runs as the measured one does; what smaller ones lose is learned.
+    const isUsual = metric === 'generation' || tokens >= FULL_BATCH;
+    const usual = isUsual
+      ? this.#place.costs(configuration, metric, tokens)
+      : this.#place.costs({ ...configuration, ubatch: MEASURED_BATCH }, metric, MEASURED_BATCH);
+    return measuredUnits(configuration, metric, this.roofs, usual.sums);
+  }
+
   /** The tests of a table are mostly alike but for their depth: the costs of the last are kept. */
   #factors(test: PredictedTest): readonly number[] {
     const tokens = test.metric === 'prompt' ? test.tokens : 0;
     const last = this.#last[test.metric];
     if (last?.tokens === tokens) return last.factors;
-    const { factors } = this.#place.costs(this.configuration, test.metric, tokens);
+    const { factors: costs } = this.#place.costs(this.configuration, test.metric, tokens);
+    const units = this.#measuredUnits(test);
+    const factors = units === null ? costs : costs.map((cost, term) => cost * (units[term] ?? 1));
     this.#last[test.metric] = { tokens, factors };
     return factors;
   }
+}
+
+function basisOf(place: Place, { device }: Configuration): Basis {
+  if (place.calibration !== null) return 'calibrated';
+  if (device.measured !== undefined) return 'measured-ceilings';
+  return place.isKnown ? 'measured-elsewhere' : 'datasheet';
 }
 
 function timeOf(atRoof: Float64Array, factors: readonly number[], term: number): number {

@@ -3,11 +3,13 @@
  * prints the tables of docs/fidelity.md. It takes about half an hour and 15 GB of disk, and wants a quiet machine.
  * `npm run fidelity -- engine`, `-- labels`, `-- layers` and `-- memory` run one part; the tables of the last are in
  * docs/memory.md. `-- stream`, `-- search` and `-- products` hold the probes against STREAM, against every shape and
- * against a model; their tables are in docs/ceilings.md.
+ * against a model; their tables are in docs/ceilings.md. `-- calibration` holds predictions that were calibrated here
+ * against whole models, and keeps what it finds in data/predict/own-machine.json for docs/accuracy.md.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { compareCalibration } from './calibration.ts';
 import { compareEngines } from './engine-parity.ts';
 import { compareModel } from './gemm-in-model.ts';
 import { compareSearches } from './gemm-search.ts';
@@ -24,6 +26,7 @@ const parts = {
   stream: compareStream,
   search: compareSearches,
   products: compareModel,
+  calibration: compareCalibration,
 };
 
 const wanted = process.argv.slice(2);

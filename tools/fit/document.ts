@@ -4,6 +4,7 @@ import { CELLS, quantile, type CellScore } from '../../src/predict/accuracy.ts';
 import { readParameters } from '../../src/predict/host/index.ts';
 import { Predictor } from '../../src/predict/index.ts';
 import { ledgerSchema, type Ledger } from './ledger.ts';
+import { ownMachineSection } from './own-machine.ts';
 import { judgeNotes, readNotes, type JudgedNote } from './notes.ts';
 import { scorePeers } from './peers.ts';
 import { readEvidence } from './rows.ts';
@@ -183,6 +184,7 @@ const lines = [
   '',
   'Tried against the shortfall, without a consistent gain: priors at 0.6 of their width and at full width (b improves where a worsens); four-fold weight for devices with few rows (a better by 1 point in tg at depth, worse in the rest); twice the assumed noise (within 1 point everywhere).',
   '',
+  ...ownMachineSection(),
   '## Other tools on the same rows',
   '',
   'Their formulas as published, with the true bandwidth, bytes and active weights handed to them; llama.cpp on GPUs and Macs. llm-checker is left out: its constants are not published.',

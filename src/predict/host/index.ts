@@ -1,7 +1,3 @@
-/** The host face of `predict`: the data files of the package. */
-export {
-  readCalibrations,
-  readParameters,
-  readPublishedMeasurements,
-  writeCalibration,
-} from './read-predict-data.ts';
+/** The host face of `predict`: the data files of the package, and what `calibrate` keeps. */
+export { readCalibrationFile, writeCalibration } from './calibration-file.ts';
+export { readParameters, readPublishedMeasurements } from './read-predict-data.ts';

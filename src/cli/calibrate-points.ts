@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto';
+import { hashState } from '../machine/host/index.ts';
+import { valueOf } from '../machine/index.ts';
+import {
+  runSweep,
+  sweepPoints,
+  type MeasurementRecord,
+  type SweepModel,
+  type SweepPoint,
+} from '../measure/index.ts';
+import { testName } from '../report/index.ts';
+import { sweepProgress } from '../store/index.ts';
+import { formatSeconds, seconds, type Seconds } from '../units/index.ts';
+import { weightMemory, type ChosenEngine } from './bench-engine.ts';
+import { openLog, sweepHost, type Machine } from './bench-host.ts';
+import { architecturesOf, sweepModel } from './bench-models.ts';
+import type { CliContext } from './context.ts';
+
+const BENCHMARK = { id: 'ridgepoint.calibrate', version: 1 } as const;
+/** The three points: a dense model, a mixture of experts, and the dense one with tokens in its cache. */
+export const DENSE_MODEL = 'llama-3.2-3b:Q4_K_M';
+export const EXPERT_MODEL = 'qwen3-30b-a3b:Q4_K_M';
+const GENERATED_TOKENS = 32;
+/** Timed repetitions of one point; five are made in any case. */
+const POINT_BUDGET = seconds(12);
+const LIMITS = { loadMilliseconds: 10 * 60_000, repetitionMilliseconds: 15 * 60_000 } as const;
+/** Longest first. A shorter prompt says less of long ones, but a slow machine is not to be kept busy for an hour. */
+const PROMPTS = [512, 256, 128] as const;
+const DEPTHS = [4096, 2048, 1024] as const;
+/** What one repetition, and filling the cache once, may take of the whole model; samples of its layers take half. */
+const LONGEST_PROMPT = seconds(20);
+const LONGEST_FILL = seconds(180);
+
+/** Lengths that suit a machine. */
+export interface CalibrationPlan {
+  readonly promptTokens: number;
+  readonly depthTokens: number;
+}
+
+/** Chooses lengths by what is predicted for the dense model before anything is measured. */
+export function planCalibration(promptSeconds: (tokens: number, depth: number) => Seconds): CalibrationPlan {
+  return {
+    promptTokens:
+      PROMPTS.find((tokens) => promptSeconds(tokens, 0) <= LONGEST_PROMPT) ?? PROMPTS.at(-1) ?? 128,
+    depthTokens: DEPTHS.find((tokens) => promptSeconds(tokens, 0) <= LONGEST_FILL) ?? DEPTHS.at(-1) ?? 1024,
+  };
+}
+
+/**
+ * Measures the points, or those of them that an interrupted calibration lacks.
+ * @throws the signal's reason when it is aborted; what was measured before is kept.
+ */
+export async function measurePoints(
+  plan: CalibrationPlan,
+  chosen: ChosenEngine,
+  machine: Machine,
+  context: CliContext,
+): Promise<readonly MeasurementRecord[]> {
+  const log = openLog(context);
+  const points = await calibrationPoints(plan, chosen, machine, context);
+  const key = hashState({
+    benchmark: `${BENCHMARK.id}/${BENCHMARK.version}`,
+    machine: machine.recorded.stateHash,
+    points: JSON.stringify(
+      points.map(({ model, settings, test }) => [model.facts.shapeHash, settings, test]),
+    ),
+  });
+  const newest = sweepProgress((await log.readAll()).records, key);
+  const resumed = newest === null || newest.complete ? null : newest;
+  const finished = resumed?.finished ?? new Map<number, MeasurementRecord>();
+  if (finished.size > 0) {
+    context.stderr(
+      `Going on with an interrupted calibration: ${finished.size} of ${points.length} points are done.`,
+    );
+  }
+  const host = sweepHost(chosen, machine, log, (event) => {
+    if (event.kind === 'point-started') {
+      const { model, test } = event.point;
+      const number = `${event.index + 1} of ${points.length}`;
+      context.stderr(
+        context.errorColors.dim(`Measuring ${number}: ${model.facts.name}, ${testName(test)} ...`),
+      );
+    }
+    if (event.kind !== 'point-settled' || event.record.failure === null) return;
+    context.stderr(`warning: ${event.record.outcome}: ${event.record.failure.sentence}`);
+  });
+  const start = performance.now();
+  try {
+    const measured = await runSweep(
+      {
+        benchmark: BENCHMARK,
+        key,
+        run: resumed?.run ?? randomUUID(),
+        points,
+        finished: new Set(finished.keys()),
+        repetitions: { count: 'adaptive', budgetSeconds: POINT_BUDGET },
+        limits: LIMITS,
+      },
+      host,
+      context.signal,
+    );
+    const took = seconds((performance.now() - start) / 1000);
+    context.stderr(context.errorColors.dim(`The points took ${formatSeconds(took)}.`));
+    return [...finished.values(), ...measured];
+  } catch (error) {
+    if (context.signal.aborted) {
+      context.stderr(
+        'Stopped; the points that are done are kept, and the predictions are as before. The same command goes on from here.',
+      );
+    }
+    throw error;
+  }
+}
+
+async function calibrationPoints(
+  { promptTokens, depthTokens }: CalibrationPlan,
+  chosen: ChosenEngine,
+  machine: Machine,
+  context: CliContext,
+): Promise<SweepPoint[]> {
+  const options = {
+    layers: 'auto',
+    lastLevelCacheBytes: valueOf(machine.facts.cpu.l3TotalBytes) ?? null,
+    memoryBytes: () => weightMemory(chosen),
+    knowsArchitecture: architecturesOf(chosen.embedded !== null),
+  } as const;
+  const settings = {
+    gpuLayers: [-1],
+    cpuMoeLayers: [0],
+    batchTokens: [2048],
+    ubatchTokens: [512],
+    cacheTypeK: ['f16'],
+    cacheTypeV: ['f16'],
+    flashAttention: ['auto'],
+    threads: [machine.threads],
+  } as const;
+  const of = (model: SweepModel, depths: readonly number[]): SweepPoint[] =>
+    sweepPoints({
+      models: [model],
+      settings,
+      promptTokens: [promptTokens],
+      generatedTokens: [GENERATED_TOKENS],
+      promptAndGenerated: [],
+      depthTokens: depths,
+    });
+  return [
+    ...of(await sweepModel(DENSE_MODEL, options, context), [0, depthTokens]),
+    ...of(await sweepModel(EXPERT_MODEL, options, context), [0]),
+  ];
+}

@@ -1,0 +1,130 @@
+import { describe, expect, it } from 'vitest';
+import { readDeviceRecords, readModelRecords } from '../catalog/host/index.ts';
+import { resolveModelName } from '../catalog/index.ts';
+import { isMixName, MIX_NAMES, shapeOf } from '../model/index.ts';
+import { parseBackend } from './backend.ts';
+import { configure, type Configuration } from './configuration.ts';
+import { readParameters } from './host/index.ts';
+import { weightTypesOf } from './weight-types.ts';
+import { ownDeviceId, predictedOwnDevice, type OwnDevice } from './own-device.ts';
+import { Predictor } from './predict.ts';
+import { parseQuantisation } from './quantisation.ts';
+import { workOf } from './work.ts';
+
+/** Two cores of a Zen 4 in a virtual machine, as `ridgepoint calibrate` measured them. */
+const OWN: OwnDevice = {
+  id: 'own-amd-epyc',
+  name: 'AMD EPYC',
+  backend: 'cpu',
+  unit: 'cpu',
+  vendor: 'amd',
+  integrated: false,
+  memoryBytes: 25_276_514_304,
+  measuredAt: '2026-11-21T08:08:14Z',
+  fastestBytesPerSecond: 51.7e9,
+  fastestFlopPerSecond: 412e9,
+  types: [
+    { type: 'F16', flopPerSecond: 85e9, bytesPerSecond: 41.5e9 },
+    { type: 'Q8_0', flopPerSecond: 227e9, bytesPerSecond: 35.3e9 },
+    { type: 'Q6_K', flopPerSecond: 146e9, bytesPerSecond: 38.8e9 },
+    { type: 'Q5_K', flopPerSecond: 97e9, bytesPerSecond: 28.6e9 },
+    { type: 'Q4_K', flopPerSecond: 296e9, bytesPerSecond: 41.3e9 },
+  ],
+};
+
+const predictor = new Predictor(readParameters(), {
+  devices: readDeviceRecords(),
+  models: readModelRecords(),
+});
+
+function configurationOf(name: string, own: OwnDevice = OWN): Configuration {
+  const { record, quantisation: mix } = resolveModelName(name, readModelRecords(), MIX_NAMES);
+  const quantisation = parseQuantisation(mix);
+  const backend = parseBackend('cpu', 'amd', 'cpu');
+  if (quantisation === null || backend === null || !isMixName(mix)) throw new Error(`no such model: ${name}`);
+  const shape = shapeOf(record);
+  return configure({
+    device: predictedOwnDevice(own),
+    backend,
+    engine: 'llama.cpp',
+    day: null,
+    work: workOf(shape),
+    quantisation,
+    fileBytes: null,
+    depth: 0,
+    batch: null,
+    ubatch: null,
+    flashAttention: null,
+    typeK: null,
+    typeV: null,
+    types: weightTypesOf(shape, mix),
+  });
+}
+
+const termsOf = (configuration: Configuration, metric: 'generation' | 'prompt'): Record<string, number> => {
+  const test = metric === 'prompt' ? ({ metric, tokens: 512 } as const) : ({ metric, context: 64 } as const);
+  const { terms } = predictor.predict(configuration, test, null);
+  return Object.fromEntries(terms.map(({ name, seconds }) => [name, seconds]));
+};
+
+describe('a device whose rates were measured', () => {
+  it('multiplies a prompt at the measured rate of its type, less what products lose in a model', () => {
+    const configuration = configurationOf('qwen3-1.7b:Q8_0');
+    const alone = (2 * configuration.work.denseWeights * 512) / 227e9;
+    expect(termsOf(configuration, 'prompt')['matmul']).toBeCloseTo(alone / 0.957, 3);
+  });
+
+  it('streams the weights of a token at the measured rate of their type', () => {
+    const configuration = configurationOf('qwen3-1.7b:Q8_0');
+    const { dense, head } = configuration.bytes;
+    expect(termsOf(configuration, 'generation')['dense']).toBeCloseTo((dense + head) / 35.3e9, 5);
+  });
+
+  it('takes each matrix of a mix at the rate of its own type', () => {
+    const time = (name: string): number => termsOf(configurationOf(name), 'prompt')['matmul'] ?? Number.NaN;
+    const mixed = time('llama-3.2-3b:Q4_K_M');
+    // A seventh of the weights are in Q6_K, which runs at half the rate of Q4_K here.
+    const onlyFour = (2 * configurationOf('llama-3.2-3b:Q4_K_M').work.denseWeights * 512) / 296e9 / 0.957;
+    expect(mixed / onlyFour).toBeGreaterThan(1.1);
+    expect(mixed / onlyFour).toBeLessThan(1.2);
+    expect(time('llama-3.2-3b:Q5_K_M')).toBeGreaterThan(1.7 * mixed);
+  });
+
+  it('takes a type that was not measured for the one with the most similar number of bits', () => {
+    const own = { ...OWN, types: OWN.types.filter(({ type }) => type !== 'Q8_0') };
+    const time = termsOf(configurationOf('qwen3-1.7b:Q8_0', own), 'prompt')['matmul'] ?? Number.NaN;
+    const known = termsOf(configurationOf('qwen3-1.7b:Q8_0'), 'prompt')['matmul'] ?? Number.NaN;
+    expect(time / known).toBeCloseTo(227 / 146, 3);
+  });
+
+  it('says what it rests on, and stays below the fastest products', () => {
+    for (const name of ['qwen3-1.7b:Q8_0', 'qwen3-30b-a3b:Q4_K_M', 'gemma-3-4b:F16']) {
+      const prediction = predictor.predict(
+        configurationOf(name),
+        { metric: 'generation', context: 64 },
+        null,
+      );
+      expect(prediction.basis).toBe('measured-ceilings');
+      expect(prediction.tokensPerSecond).toBeLessThanOrEqual(prediction.roofTokensPerSecond);
+      for (const { seconds, roofSeconds } of prediction.terms)
+        expect(roofSeconds ?? 0).toBeLessThanOrEqual(seconds);
+    }
+  });
+
+  it('holds the roof even where its own types are said to be faster', () => {
+    const [first] = OWN.types;
+    if (first === undefined) throw new Error('no type');
+    const own = { ...OWN, types: [{ ...first, type: 'Q8_0', bytesPerSecond: 500e9, flopPerSecond: 5e12 }] };
+    const configuration = configurationOf('qwen3-1.7b:Q8_0', own);
+    const { dense, head } = configuration.bytes;
+    const { tokensPerSecond } = predictor.predict(configuration, { metric: 'generation', context: 64 }, null);
+    expect(tokensPerSecond).toBeLessThanOrEqual(51.7e9 / (dense + head));
+  });
+});
+
+describe('the id of a device that is in no catalogue', () => {
+  it('is made of its name', () => {
+    expect(ownDeviceId('AMD EPYC')).toBe('own-amd-epyc');
+    expect(ownDeviceId('  ')).toBe('own-device');
+  });
+});
