@@ -42,4 +42,5 @@ export type { RecurrentLayer } from './memory/recurrent-state.ts';
 export { DEFAULT_CONTEXT, resolveContext } from './memory/settings.ts';
 export type { ContextMemorySettings, KvCacheType, ResolvedContext } from './memory/settings.ts';
 export { ON_DEVICE } from './memory/weights.ts';
+export { isOnGpu } from './memory/weights.ts';
 export type { Placement, WeightBytes } from './memory/weights.ts';

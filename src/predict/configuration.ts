@@ -1,4 +1,6 @@
 import type { Backend } from './backend.ts';
+import { isPartial, offloaded, sendsWeights, type Host } from './offload.ts';
+import type { ModelShape, Placement } from '../model/index.ts';
 import type { PredictedDevice } from './device.ts';
 import type { Quantisation } from './quantisation.ts';
 import { cacheBytesPerValue } from './quantisation.ts';
@@ -15,6 +17,16 @@ export interface WeightBytes {
   /** Of all routed experts. */
   readonly experts: number;
   readonly bitsPerWeight: number;
+}
+
+/** What of a model stays with the processor beside the GPU, and what the GPU has then. */
+export interface HostShare extends Host {
+  readonly work: ModelWork;
+  readonly bytes: WeightBytes;
+  readonly gpuWork: ModelWork;
+  readonly gpuBytes: WeightBytes;
+  readonly crossings: number;
+  readonly activationLength: number;
 }
 
 /** Everything that decides a prediction, and nothing else. */
@@ -36,6 +48,8 @@ export interface Configuration {
   readonly valueBytes: number;
   /** The types of its matrices, where the tensors are known. */
   readonly types?: WeightTypes;
+  /** Null: all of the model is on the device. */
+  readonly host: HostShare | null;
 }
 
 /** llama.cpp's defaults (`common_params`, common/common.h, release v0.5.0). */
@@ -114,6 +128,15 @@ export interface ConfigurationInput {
   readonly typeK: string | null;
   readonly typeV: string | null;
   readonly types?: WeightTypes;
+  /** Absent: all of the model is on the device. */
+  readonly offload?: Offload | null;
+}
+
+/** Where the parts of a model are to lie. */
+export interface Offload {
+  readonly shape: ModelShape;
+  readonly placement: Placement;
+  readonly host: Host;
 }
 
 /** Fills in the defaults of llama.cpp. */
@@ -142,5 +165,42 @@ export function configure(input: ConfigurationInput): Configuration {
     keyBytes: cacheBytesPerValue(input.typeK),
     valueBytes: cacheBytesPerValue(input.typeV),
     ...(input.types === undefined ? {} : { types: input.types }),
+    host: hostShare(input, bytes),
+  };
+}
+
+/** The device for whose share of a prompt no compute peak is published; null: none. */
+export function withoutPeak(configuration: Configuration, promptTokens: number): PredictedDevice | null {
+  const { device, host, backend, ubatch } = configuration;
+  const lacks = ({ peaks }: PredictedDevice): boolean => peaks.fp16 === null && peaks.fp32 === null;
+  if (lacks(device)) return device;
+  const computes = host !== null && !sendsWeights(backend.family, Math.min(promptTokens, ubatch));
+  return computes && lacks(host.device) ? host.device : null;
+}
+
+function hostShare({ offload, work }: ConfigurationInput, bytes: WeightBytes): HostShare | null {
+  if (offload === undefined || offload === null) return null;
+  const { shape, placement, host } = offload;
+  if (!isPartial(shape, placement)) return null;
+  const parts = offloaded(shape, placement);
+  return {
+    ...host,
+    work: parts.host,
+    bytes: bytesOfPart(bytes, work, parts.host),
+    gpuWork: parts.gpu,
+    gpuBytes: bytesOfPart(bytes, work, parts.gpu),
+    crossings: parts.crossings,
+    activationLength: parts.activationLength,
+  };
+}
+
+/** The bytes of a part of a model, all its weights of a kind having the same bits. */
+function bytesOfPart(whole: WeightBytes, work: ModelWork, part: ModelWork): WeightBytes {
+  const share = (of: number, all: number): number => (all === 0 ? 0 : of / all);
+  return {
+    dense: whole.dense * share(part.denseWeights, work.denseWeights),
+    head: whole.head * share(part.headWeights, work.headWeights),
+    experts: whole.experts * share(part.expertWeights, work.expertWeights),
+    bitsPerWeight: whole.bitsPerWeight,
   };
 }

@@ -6,7 +6,7 @@ import { TERM_NAMES, type Metric } from './effects.ts';
 import { halfWidth, intervalEngine, type Novelty } from './intervals.ts';
 import type { Parameters } from './parameters.ts';
 import { Place } from './place.ts';
-import { QueryReader, querySchema, type PreparedQuery, type QueryError } from './query.ts';
+import { QueryReader, querySchema, type PreparedQuery, type Query, type QueryError } from './query.ts';
 import {
   Situation,
   type Basis,
@@ -16,13 +16,17 @@ import {
   type Prediction,
   type Widths,
 } from './situation.ts';
+import { OFFLOAD_WIDENING, SplitSituation } from './split-situation.ts';
 
-export interface BatchAnswer {
-  readonly id: string | number;
+/** A speed with the interval that contains four measurements of five. */
+interface Speed {
   readonly tokensPerSecond: number;
   readonly low: number;
   readonly high: number;
   readonly basis: Basis;
+}
+export interface BatchAnswer extends Speed {
+  readonly id: string | number;
 }
 export interface BatchError {
   readonly id: string | number | null;
@@ -58,7 +62,23 @@ export class Predictor {
   }
 
   /** A model on a device, to be asked for many tests. `modelId` tells whether the fit has seen the model. */
-  situation(configuration: Configuration, modelId: string | null): Situation {
+  situation(configuration: Configuration, modelId: string | null): Situation | SplitSituation {
+    const { host } = configuration;
+    if (host === null) return this.#onDevice(configuration, modelId);
+    const part = { ...configuration, host: null };
+    const parts = {
+      whole: this.#onDevice(part, modelId),
+      gpu: this.#onDevice({ ...part, work: host.gpuWork, bytes: host.gpuBytes }, modelId),
+      host: this.#onDevice(
+        { ...part, device: host.device, backend: host.backend, work: host.work, bytes: host.bytes },
+        modelId,
+      ),
+    };
+    const widths = widened(this.#widthsOf(configuration.engine, 'both-new'));
+    return new SplitSituation(configuration, host, parts, widths);
+  }
+
+  #onDevice(configuration: Configuration, modelId: string | null): Situation {
     const place = this.#placeOf(configuration);
     const novelty = noveltyOf(place, modelId !== null && this.#knownModels.has(modelId));
     return new Situation(place, configuration, this.#widthsOf(configuration.engine, novelty), this.#scratch);
@@ -76,7 +96,7 @@ export class Predictor {
   ): { readonly roofs: Float64Array; readonly sums: Float64Array } {
     const tokens = test.metric === 'prompt' ? test.tokens : 0;
     return {
-      roofs: this.situation(configuration, null).unitTimes(test),
+      roofs: this.#onDevice(configuration, null).unitTimes(test),
       sums: this.#placeOf(configuration).costs(configuration, test.metric, tokens).sums,
     };
   }
@@ -97,10 +117,39 @@ export class Predictor {
       const message = `The query is not valid: ${place}${issue?.message ?? 'not an object'}.`;
       return { id: idOf(line), error: { code: 'invalid-query', message } };
     }
-    const prepared = this.reader.prepare(parsed.data);
-    if ('code' in prepared) return { id: parsed.data.id, error: prepared };
+    const { data } = parsed;
+    const answer =
+      (data.nPrompt ?? 0) > 0 && (data.nGen ?? 0) > 0 ? this.#promptThenGeneration(data) : this.#speed(data);
+    return 'code' in answer ? { id: data.id, error: answer } : { id: data.id, ...answer };
+  }
+
+  #speed(query: Query): Speed | QueryError {
+    const prepared = this.reader.prepare(query);
+    if ('code' in prepared) return prepared;
     const { tokensPerSecond: speed, low, high, basis } = this.predictPrepared(prepared);
-    return { id: parsed.data.id, tokensPerSecond: speed, low, high, basis };
+    return { tokensPerSecond: speed, low, high, basis };
+  }
+
+  /** llama-bench's `pg`: all tokens of both by the sum of their times; the errors are taken to go together. */
+  #promptThenGeneration(query: Query): Speed | QueryError {
+    const promptTokens = query.nPrompt ?? 0;
+    const generated = query.nGen ?? 0;
+    const prompt = this.#speed({ ...query, nGen: 0 });
+    if ('code' in prompt) return prompt;
+    const generation = this.#speed({
+      ...query,
+      nPrompt: 0,
+      nDepth: (query.nDepth ?? 0) + promptTokens,
+    });
+    if ('code' in generation) return generation;
+    const both = (promptSpeed: number, generationSpeed: number): number =>
+      (promptTokens + generated) / (promptTokens / promptSpeed + generated / generationSpeed);
+    return {
+      tokensPerSecond: both(prompt.tokensPerSecond, generation.tokensPerSecond),
+      low: both(prompt.low, generation.low),
+      high: both(prompt.high, generation.high),
+      basis: prompt.basis,
+    };
   }
 
   #placeOf(configuration: Configuration): Place {
@@ -148,6 +197,24 @@ export class Predictor {
     this.#widths.set(key, made);
     return made;
   }
+}
+
+/** The widths of a model that GPU and processor share. */
+function widened(widths: CellWidths): CellWidths {
+  const more = (width: Widths | null): Widths | null =>
+    width === null
+      ? null
+      : {
+          up80: width.up80 ** OFFLOAD_WIDENING,
+          down80: width.down80 ** OFFLOAD_WIDENING,
+          up90: width.up90 ** OFFLOAD_WIDENING,
+          down90: width.down90 ** OFFLOAD_WIDENING,
+        };
+  const cells = ({ empty, deep }: CellWidths[Metric]): CellWidths[Metric] => ({
+    empty: more(empty),
+    deep: more(deep),
+  });
+  return { generation: cells(widths.generation), prompt: cells(widths.prompt) };
 }
 
 /** What of a prediction the fit has not seen. */

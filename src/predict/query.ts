@@ -7,11 +7,18 @@ import {
   type ResolvedDevice,
   type ResolvedModelLabel,
 } from '../catalog/index.ts';
-import { shapeOf } from '../model/index.ts';
+import { shapeOf, type ModelShape } from '../model/index.ts';
 import { parseBackend, usualFamily, type Backend } from './backend.ts';
-import { configure, type Configuration, type EngineName } from './configuration.ts';
+import {
+  configure,
+  withoutPeak,
+  type Configuration,
+  type EngineName,
+  type Offload,
+} from './configuration.ts';
 import { predictedDevice, type PredictedDevice } from './device.ts';
 import type { Metric } from './effects.ts';
+import { hostOf, isPartial } from './offload.ts';
 import { parseQuantisation, type Quantisation } from './quantisation.ts';
 import { workOf, type ModelWork } from './work.ts';
 
@@ -42,6 +49,10 @@ export const querySchema = z.object({
   typeK: name,
   typeV: name,
   nGpuLayers: z.number().min(-1).max(MAX_COUNT).nullish(),
+  /** Layers whose experts stay with the processor, counted from the first (`-ncmoe`). */
+  nCpuMoe: size,
+  /** The processor beside a graphics card, for what does not lie on the card. */
+  hostDevice: name,
   localscoreAverage: z.boolean().optional(),
 });
 export type Query = z.infer<typeof querySchema>;
@@ -53,6 +64,7 @@ export type QueryErrorCode =
   | 'unknown-model'
   | 'unknown-quantisation'
   | 'no-bandwidth'
+  | 'no-host'
   | 'no-peak'
   | 'no-test';
 
@@ -97,6 +109,7 @@ export class QueryReader {
   readonly #devices = new Map<string, ResolvedDevice | null>();
   readonly #predicted = new Map<string, PredictedDevice | null>();
   readonly #labels = new Map<string, ResolvedModelLabel | null>();
+  readonly #shapes = new Map<string, ModelShape>();
   readonly #works = new Map<string, ModelWork>();
   readonly #catalogDevices: readonly CatalogDevice[];
   readonly #models: readonly ModelRecord[];
@@ -108,7 +121,7 @@ export class QueryReader {
 
   /** The work of a model of the catalogue. */
   work(record: ModelRecord): ModelWork {
-    return kept(this.#works, record.id, () => workOf(shapeOf(record)));
+    return kept(this.#works, record.id, () => workOf(kept(this.#shapes, record.id, () => shapeOf(record))));
   }
 
   /** Resolves a query, or says what is missing. */
@@ -124,40 +137,46 @@ export class QueryReader {
     if (promptTokens > 0 === generated > 0) {
       return {
         code: 'no-test',
-        message: 'Exactly one of nPrompt and nGen has to be above 0: prompt processing or text generation.',
+        message:
+          'nPrompt, nGen or both have to be above 0: prompt processing, text generation, or one after the other.',
       };
     }
     const metric = promptTokens > 0 ? 'prompt' : 'generation';
-    if (metric === 'prompt' && device.peaks.fp16 === null && device.peaks.fp32 === null) {
-      return {
-        code: 'no-peak',
-        message: `No compute peak of ${device.id} is published, so its prompt processing cannot be predicted; measure it with ridgepoint calibrate.`,
-      };
-    }
+    const offload = this.#offload(query, device, model.record);
+    if (offload !== null && 'code' in offload) return offload;
     const average = query.localscoreAverage === true;
     const day =
       query.date === null || query.date === undefined ? Number.NaN : Date.parse(query.date) / MS_PER_DAY;
     const depth = query.nDepth ?? 0;
+    const configuration = configure({
+      device,
+      backend,
+      engine: engineOf(query, average),
+      day: Number.isFinite(day) ? day : null,
+      work: this.work(model.record),
+      quantisation: model.quantisation,
+      fileBytes: query.modelSizeBytes ?? null,
+      depth,
+      batch: query.nBatch ?? null,
+      ubatch: query.nUbatch ?? null,
+      flashAttention: query.flashAttention ?? null,
+      typeK: query.typeK ?? null,
+      typeV: query.typeV ?? null,
+      offload,
+    });
+    const unknown = metric === 'prompt' ? withoutPeak(configuration, promptTokens) : null;
+    if (unknown !== null) {
+      return {
+        code: 'no-peak',
+        message: `No compute peak of ${unknown.id} is published, so its prompt processing cannot be predicted; measure it with ridgepoint calibrate.`,
+      };
+    }
     return {
       modelId: model.record.id,
       metric,
       promptTokens,
       context: average ? LOCALSCORE_CONTEXT : depth + generated / 2,
-      configuration: configure({
-        device,
-        backend,
-        engine: engineOf(query, average),
-        day: Number.isFinite(day) ? day : null,
-        work: this.work(model.record),
-        quantisation: model.quantisation,
-        fileBytes: query.modelSizeBytes ?? null,
-        depth,
-        batch: query.nBatch ?? null,
-        ubatch: query.nUbatch ?? null,
-        flashAttention: query.flashAttention ?? null,
-        typeK: query.typeK ?? null,
-        typeV: query.typeV ?? null,
-      }),
+      configuration,
     };
   }
 
@@ -181,6 +200,36 @@ export class QueryReader {
         message: `No memory bandwidth of ${device.id} is published, so nothing about it can be predicted; measure it with ridgepoint calibrate.`,
       }
     );
+  }
+
+  /** What stays with the processor; null: nothing, or all of it is there anyway. */
+  #offload(query: Query, device: PredictedDevice, record: ModelRecord): Offload | QueryError | null {
+    const layers = query.nGpuLayers ?? -1;
+    const cpuMoeLayers = query.nCpuMoe ?? 0;
+    if (device.unit === 'cpu' || (layers < 0 && cpuMoeLayers === 0)) return null;
+    const shape = kept(this.#shapes, record.id, () => shapeOf(record));
+    const placement = { gpuLayers: layers < 0 ? null : layers, cpuMoeLayers };
+    if (!isPartial(shape, placement)) return null;
+    const named = query.hostDevice ?? null;
+    const gpu = kept(this.#devices, query.device, () => findDevice(query.device, this.#catalogDevices));
+    const processor =
+      named === null ? null : kept(this.#devices, named, () => findDevice(named, this.#catalogDevices));
+    if (named !== null && processor === null) {
+      return {
+        code: 'unknown-device',
+        message: `There is no processor '${named}' in the catalogue, so its memory bandwidth is not known.`,
+      };
+    }
+    const host = gpu === null ? null : hostOf(gpu.device, processor?.device ?? null);
+    if (host !== null) return { shape, placement, host };
+    const what =
+      named === null
+        ? `the processor is not known: name it as hostDevice`
+        : `no memory bandwidth of ${named} is published`;
+    return {
+      code: 'no-host',
+      message: `A part of ${record.id} stays with the processor beside ${device.id} (nGpuLayers ${layers}, nCpuMoe ${cpuMoeLayers}, ${shape.layers} layers), and ${what}.`,
+    };
   }
 
   #backend(query: Query, device: PredictedDevice): Backend | QueryError {

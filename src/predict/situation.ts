@@ -8,9 +8,10 @@ import { generationTerms, promptTerms, roofsFor, UNBOUNDED } from './terms.ts';
 
 /**
  * Where a prediction comes from: the machine's own points, the rates of single products that were measured on it,
- * others' measurements of the device, or its datasheet.
+ * others' measurements of the device, its datasheet, or, for a model that GPU and processor share, the sum of what is
+ * known of both, which no measurement has corrected.
  */
-export type Basis = 'calibrated' | 'measured-ceilings' | 'measured-elsewhere' | 'datasheet';
+export type Basis = 'calibrated' | 'measured-ceilings' | 'measured-elsewhere' | 'datasheet' | 'physics';
 
 /** A speed with its interval and its basis. */
 export interface Estimate {
@@ -31,6 +32,8 @@ export interface Estimate {
 /** A part of the predicted time. */
 export interface PredictedTerm {
   readonly name: string;
+  /** Where it arises: on the device, on the processor that keeps a part of the model, or between them. */
+  readonly on: 'device' | 'host' | 'link';
   readonly seconds: Seconds;
   /** The least that the device's roof allows; null for costs that no roof bounds. */
   readonly roofSeconds: Seconds | null;
@@ -139,7 +142,7 @@ export class Situation {
       terms: TERM_NAMES[test.metric].map((name, term) => {
         const time = timeOf(atRoof, factors, term);
         const roof = seconds(Math.min(atRoof[term] ?? 0, time));
-        return { name, seconds: seconds(time), roofSeconds: UNBOUNDED.has(name) ? null : roof };
+        return { name, on: 'device', seconds: seconds(time), roofSeconds: UNBOUNDED.has(name) ? null : roof };
       }),
     };
   }

@@ -51,6 +51,8 @@ export interface ModelWork {
  */
 const DENSE_LAYER_OPERATIONS = 10;
 const EXPERT_LAYER_OPERATIONS = 14;
+/** Of these the products with the weights of the experts: gate, up, their product, down (`build_moe_ffn`). */
+const EXPERT_OPERATIONS = 4;
 /** What a recurrent layer adds: projections, convolution, gates, scan, norm. */
 const RECURRENT_LAYER_OPERATIONS = 10;
 /** Embedding, last norm, head, copies of inputs and of logits. */
@@ -75,16 +77,38 @@ const PLAIN_FEED_FORWARD: ReadonlySet<string> = new Set([
 /** Architectures whose attention has a gate as wide as its queries (`build_layer_attn` of each). */
 const GATED_ATTENTION: ReadonlySet<string> = new Set(['qwen3next', 'qwen35', 'qwen35moe']);
 
-/** Counts the work of a model. */
-export function workOf(shape: ModelShape): ModelWork {
+/** What of a layer is meant; the experts are its routed ones, without the router. */
+export type LayerShare = 'all' | 'without-experts' | 'experts' | 'none';
+
+/** A part of a model: what one of the devices holds that share it. */
+export interface ModelPart {
+  readonly shareOf: (layer: number) => LayerShare;
+  /** The output head, and what comes before the first layer and after the last. */
+  readonly head: boolean;
+}
+
+const WHOLE: ModelPart = { shareOf: () => 'all', head: true };
+
+/** Counts the work of a model, or of a part of it. */
+export function workOf(shape: ModelShape, part: ModelPart = WHOLE): ModelWork {
   const matrices = PLAIN_FEED_FORWARD.has(shape.architecture) ? PLAIN_MATRICES : GATED_MATRICES;
   const width = shape.embeddingLength;
   let denseWeights = 0;
   let expertWeights = 0;
-  let operations = MODEL_OPERATIONS;
+  let operations = part.head ? MODEL_OPERATIONS : 0;
   let stateValues = 0;
+  let layers = 0;
   const attention = new Map<string, AttentionWork>();
   for (let layer = 0; layer < shape.layers; layer += 1) {
+    const share = part.shareOf(layer);
+    if (share === 'none') continue;
+    if (share === 'experts') {
+      const { weights } = expertWork(shape, layer, matrices);
+      expertWeights += weights;
+      if (weights > 0) operations += EXPERT_OPERATIONS;
+      continue;
+    }
+    layers += 1;
     const recurrent = isRecurrentLayer(shape, layer);
     const heads = ofLayer(shape.heads, layer);
     const kvHeads = ofLayer(shape.kvHeads, layer);
@@ -99,26 +123,24 @@ export function workOf(shape: ModelShape): ModelWork {
       denseWeights += attentionWeights(shape, layer);
       addAttention(attention, attentionWork(shape, layer, heads, kvHeads));
     }
-    const expertLayer = isExpertLayer(shape, layer);
-    if (expertLayer && shape.experts !== null) {
-      const { experts } = shape;
-      const from = experts.latentLength ?? width;
-      expertWeights += experts.count * matrices * from * experts.feedForwardLength;
-      denseWeights += width * experts.count + matrices * width * (experts.shared?.feedForwardLength ?? 0);
-      if (experts.latentLength !== null) denseWeights += 2 * width * experts.latentLength;
+    if (isExpertLayer(shape, layer)) {
+      const experts = expertWork(shape, layer, matrices);
+      denseWeights += experts.besides;
       operations += EXPERT_LAYER_OPERATIONS - DENSE_LAYER_OPERATIONS;
+      if (share === 'all') expertWeights += experts.weights;
+      else operations -= EXPERT_OPERATIONS;
     } else {
       denseWeights += matrices * width * ofLayer(shape.feedForwardLength, layer);
     }
   }
   if (shape.perLayerEmbeddingLength !== null) {
-    denseWeights += 3 * shape.layers * width * shape.perLayerEmbeddingLength;
+    denseWeights += 3 * layers * width * shape.perLayerEmbeddingLength;
   }
   const table = shape.vocabularySize * width;
   return {
     architecture: shape.architecture,
     denseWeights,
-    headWeights: table,
+    headWeights: part.head ? table : 0,
     tableWeights:
       (shape.tiedEmbeddings ? 0 : table) +
       (shape.perLayerEmbeddingLength ?? 0) * shape.layers * shape.vocabularySize,
@@ -128,9 +150,27 @@ export function workOf(shape: ModelShape): ModelWork {
     operations,
     attention: [...attention.values()],
     stateValues,
-    activationValues: shape.layers * width,
+    activationValues: layers * width,
     recurrent: shape.recurrent !== null,
     latent: shape.latentAttention !== null,
+  };
+}
+
+/** Weights of the routed experts of a layer, and what a token is multiplied with beside them: router and shared expert. */
+function expertWork(
+  shape: ModelShape,
+  layer: number,
+  matrices: number,
+): { readonly weights: number; readonly besides: number } {
+  const { experts, embeddingLength: width } = shape;
+  if (experts === null || !isExpertLayer(shape, layer)) return { weights: 0, besides: 0 };
+  const { count, feedForwardLength, latentLength, shared } = experts;
+  return {
+    weights: count * matrices * (latentLength ?? width) * feedForwardLength,
+    besides:
+      width * count +
+      matrices * width * (shared?.feedForwardLength ?? 0) +
+      (latentLength === null ? 0 : 2 * width * latentLength),
   };
 }
 
