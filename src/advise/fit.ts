@@ -89,7 +89,7 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   const splits =
     budget.kind === 'shared' ? budget.splits.map((split) => fitSplit(split, breakdown, shape, at)) : [];
   const verdictOf = (each: MemoryBreakdown | null): FitVerdict =>
-    each === null ? 'does-not-fit' : judge(budget, each);
+    each === null ? 'does-not-fit' : fitVerdict(budget, each);
   const verdict = verdictOf(breakdown);
   return {
     breakdown,
@@ -99,14 +99,14 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
     longestContextTokens: longestContext(shape.contextLength, (tokens) => verdictOf(at(tokens)) === 'fits'),
     largestMix: largestMix(request, (other) => {
       const result = memoryOf(other, settings, placement, backend);
-      return !('unsupported' in result) && judge(budget, result) === 'fits';
+      return !('unsupported' in result) && fitVerdict(budget, result) === 'fits';
     }),
     partial: verdict === 'fits' || budget.kind !== 'gpu' ? null : partialPlacement(weights, settings, budget),
   };
 }
 
 /** The best verdict that the budget allows. */
-function judge(budget: MemoryBudget, breakdown: MemoryBreakdown): FitVerdict {
+export function fitVerdict(budget: MemoryBudget, breakdown: MemoryBreakdown): FitVerdict {
   switch (budget.kind) {
     case 'processor':
       return judgeRoom(budget.systemBytes - breakdown.totalBytes, true);
@@ -214,7 +214,7 @@ function partialPlacement(
     if (placement === undefined) return null;
     const breakdown = memoryOf(weights, settings, placement, backendOf(budget));
     if ('unsupported' in breakdown) return null;
-    return judge(budget, breakdown) === 'fits' ? { placement, breakdown } : null;
+    return fitVerdict(budget, breakdown) === 'fits' ? { placement, breakdown } : null;
   };
   let low = -1;
   let high = placements.length - 1;

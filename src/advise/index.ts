@@ -1,5 +1,5 @@
 /** The face of `advise`: judgements about a machine and what it shall run. */
-export { fitModel } from './fit.ts';
+export { backendOf, fitModel, fitVerdict } from './fit.ts';
 export type { Fit, FitRequest, FitVerdict, PartialPlacement, SplitFit } from './fit.ts';
 export { llamaFlags } from './llama-flags.ts';
 export { budgetOfDevice, budgetOfFacts, budgetOfMachine } from './memory-budget.ts';

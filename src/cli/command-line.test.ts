@@ -34,6 +34,13 @@ describe("llama-bench's spelling", () => {
     expect(translateLlamaBenchFlags(words(line))).toEqual(words(translated));
   });
 
+  it('leaves -m to a command that has it as an option', () => {
+    const argv = words('compare a b -m x:Q4_K_M -ngl 20');
+    expect(translateLlamaBenchFlags(argv, 'option')).toEqual(
+      words('compare a b -m x:Q4_K_M --n-gpu-layers 20'),
+    );
+  });
+
   it('is refused by name where there is no counterpart, and where -m has no model', () => {
     expect(() => translateLlamaBenchFlags(['-dev', 'Vulkan0'])).toThrow('-dev has no counterpart');
     expect(() => translateLlamaBenchFlags(['-m'])).toThrow('-m needs the path or the name');

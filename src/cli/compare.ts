@@ -1,22 +1,36 @@
-import { predictTurn, type PredictedTurn } from '../predict/index.ts';
+import type { FitVerdict } from '../advise/index.ts';
+import type { Unsupported } from '../model/index.ts';
+import { predictTurn, withoutPeak, type PredictedTurn } from '../predict/index.ts';
 import { bytes, formatBytes, formatSeconds, formatSignificant } from '../units/index.ts';
 import type { CompareFlags } from './prediction-options.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
 import { settingsOf } from './predict.ts';
+import { memoryNeed, warnOfContext, type MemoryNeed } from './prediction-memory.ts';
 import { openModel, openPredictor, openTarget, weightsFit, type Target } from './prediction-target.ts';
 
 interface Row {
   readonly target: Target;
   readonly turn: PredictedTurn;
-  /** Whether the weights alone fit the memory: without, the speed is that of a larger card of the kind. */
   readonly weightsFit: boolean | null;
+  /** What model and context take: without the room, the speed is that of a larger card of the kind. */
+  readonly memory: MemoryNeed | Unsupported;
   /** The turn at the power under load; null where no power is known. */
   readonly joules: number | null;
   readonly tokensPerSecondPerThousandDollars: number | null;
   readonly tokensPerSecondPerWatt: number | null;
 }
+
+type Verdict = FitVerdict | 'unknown';
+const MEMORY_REMARKS: Readonly<Record<Verdict, string>> = {
+  fits: '',
+  starves: ', just enough',
+  'does-not-fit': ', too little',
+  unknown: '',
+};
+const verdictOf = (memory: Row['memory']): Verdict =>
+  'unsupported' in memory ? 'unknown' : (memory.verdict ?? 'unknown');
 
 /** Compares machines on a workload. */
 export async function runCompare(
@@ -30,12 +44,15 @@ export async function runCompare(
   for (const text of machines) {
     const [name = '', backend] = text.split('@');
     const target = await openTarget(name, backend);
-    if (target.device.peaks.fp16 === null && target.device.peaks.fp32 === null) {
+    const settings = settingsOf(flags, 0);
+    const configuration = model.configurationOn(target, settings);
+    const unknown = withoutPeak(configuration, Math.ceil(flags.prompt * (1 - flags.cached)));
+    if (unknown !== null) {
       throw new CommandFailure(
-        `No compute peak of ${target.name} is published, so its prompts cannot be predicted; leave it out.`,
+        `No compute peak of ${unknown.id} is published, so the prompts of ${target.name} cannot be predicted; leave it out.`,
       );
     }
-    const configuration = model.configurationOn(target, settingsOf(flags, 0));
+    warnOfContext(target, model, settings, flags.prompt + flags.output, context);
     const turn = predictTurn(
       predictor,
       configuration,
@@ -47,6 +64,7 @@ export async function runCompare(
       target,
       turn,
       weightsFit: weightsFit(target, configuration),
+      memory: memoryNeed(target, model, settings, flags.prompt + flags.output),
       joules: target.watts === null ? null : target.watts * turn.whole.value,
       tokensPerSecondPerThousandDollars: target.priceUsd === null ? null : (1000 * speed) / target.priceUsd,
       tokensPerSecondPerWatt: target.watts === null ? null : speed / target.watts,
@@ -55,10 +73,15 @@ export async function runCompare(
   if (flags.json === true) {
     printDocument(context, 'comparison', {
       model: model.title,
+      modelId: model.id,
+      quantisation: model.mix,
+      trainedContextTokens: model.shape.contextLength,
       workload: { promptTokens: flags.prompt, outputTokens: flags.output, cachedShare: flags.cached },
       machines: rows.map(({ target, ...row }) => ({
         name: target.name,
+        machineId: target.machineId,
         device: target.device.id,
+        deviceCount: target.device.count,
         backend: target.backend.exact,
         memoryBytes: target.memoryBytes,
         priceUsd: target.priceUsd,
@@ -94,14 +117,7 @@ export async function runCompare(
       { title: 'basis' },
     ],
     rows.map(
-      ({
-        target,
-        turn,
-        weightsFit: fits,
-        joules,
-        tokensPerSecondPerThousandDollars,
-        tokensPerSecondPerWatt,
-      }) => [
+      ({ target, turn, memory, joules, tokensPerSecondPerThousandDollars, tokensPerSecondPerWatt }) => [
         target.name,
         target.backend.exact,
         formatSignificant(turn.promptTokensPerSecond),
@@ -110,7 +126,7 @@ export async function runCompare(
         between(turn.whole),
         known(
           target.memoryBytes,
-          (value) => `${formatBytes(bytes(value))}${fits === false ? ', too little' : ''}`,
+          (value) => `${formatBytes(bytes(value))}${MEMORY_REMARKS[verdictOf(memory)]}`,
         ),
         known(target.watts, (value) => `${value} W`),
         known(target.priceUsd, (value) => `${value} USD`),

@@ -1,12 +1,13 @@
 import { writeFile } from 'node:fs/promises';
-import { roofsFor } from '../predict/index.ts';
+import { roofsFor, withoutPeak } from '../predict/index.ts';
 import { waterfallOf, waterfallSvg, waterfallText, type Waterfall } from '../report/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import type { ExplainFlags } from './prediction-options.ts';
 import { printDocument } from './output.ts';
 import { settingsOf } from './predict.ts';
-import { openModel, openPredictor, openTarget, ownCalibrations, warnOfMemory } from './prediction-target.ts';
+import { warnOfContext } from './prediction-memory.ts';
+import { openModel, openPredictor, openTarget, ownCalibrations } from './prediction-target.ts';
 
 /** Tokens of a generation test of llama-bench. */
 const GENERATED = 128;
@@ -17,8 +18,16 @@ export async function runExplain(text: string, flags: ExplainFlags, context: Cli
   const model = await openModel(text, context);
   const predictor = openPredictor(context);
   const configuration = model.configurationOn(target, settingsOf(flags, flags.depth));
-  warnOfMemory(target, model, configuration, context);
+  warnOfContext(target, model, settingsOf(flags, flags.depth), flags.depth + flags.prompt, context);
   const roofs = roofsFor(configuration);
+  const { host } = configuration;
+  const beside =
+    host === null
+      ? null
+      : {
+          bandwidthBytesPerSecond: host.device.bandwidthBytesPerSecond,
+          linkBytesPerSecond: host.linkBytesPerSecond,
+        };
   const where = `${model.title} on ${target.name}, ${target.backend.exact}`;
   const at = flags.depth === 0 ? '' : ` at depth ${flags.depth}`;
   const waterfalls: Waterfall[] = [
@@ -31,15 +40,17 @@ export async function runExplain(text: string, flags: ExplainFlags, context: Cli
         model.id,
       ),
       roofs,
+      beside,
     ),
   ];
-  if (roofs.matmulFlopPerSecond !== null) {
+  if (withoutPeak(configuration, flags.prompt) === null) {
     waterfalls.push(
       waterfallOf(
         `A prompt of ${flags.prompt} tokens: ${where}${at}`,
         'prompt',
         predictor.predict(configuration, { metric: 'prompt', tokens: flags.prompt }, model.id),
         roofs,
+        beside,
       ),
     );
   }

@@ -42,9 +42,13 @@ const WITHOUT_COUNTERPART: ReadonlySet<string> = new Set([
 /**
  * Translates llama-bench's spelling of arguments: flags of several letters, underscores in long names, and models
  * given by `-m`. Everything from `--` on is left alone.
+ * @param models - whether the command takes its models as arguments, or by `-m` as llama-bench does.
  * @throws UsageError for a flag of llama-bench that ridgepoint has not.
  */
-export function translateLlamaBenchFlags(argv: readonly string[]): string[] {
+export function translateLlamaBenchFlags(
+  argv: readonly string[],
+  models: 'arguments' | 'option' = 'arguments',
+): string[] {
   const translated: string[] = [];
   for (let at = 0; at < argv.length; at += 1) {
     const argument = argv[at] ?? '';
@@ -55,11 +59,11 @@ export function translateLlamaBenchFlags(argv: readonly string[]): string[] {
       );
     }
     const spelled = argument.startsWith('--') ? withDashes(argument) : argument;
-    if (spelled === '-m' || spelled === '--model') {
+    if (models === 'arguments' && (spelled === '-m' || spelled === '--model')) {
       at += 1;
-      const models = argv[at];
-      if (models === undefined) throw new UsageError(`${argument} needs the path or the name of a model.`);
-      translated.push(...models.split(','));
+      const named = argv[at];
+      if (named === undefined) throw new UsageError(`${argument} needs the path or the name of a model.`);
+      translated.push(...named.split(','));
       continue;
     }
     translated.push(Object.hasOwn(LONG_FORMS, spelled) ? (LONG_FORMS[spelled] ?? spelled) : spelled);

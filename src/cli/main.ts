@@ -54,10 +54,20 @@ function createProgram(): Command {
     .showHelpAfterError('(--help shows what there is)');
 }
 
+/** Commands that take llama-bench's spelling, and whether their models are arguments or, as in llama-bench, an option. */
+const MODELS_OF_COMMANDS: Readonly<Partial<Record<string, 'arguments' | 'option'>>> = {
+  bench: 'arguments',
+  fit: 'arguments',
+  predict: 'arguments',
+  explain: 'arguments',
+  compare: 'option',
+};
+
 async function translated(argv: readonly string[], command: string | null): Promise<readonly string[]> {
-  if (command !== 'bench' && command !== 'fit') return argv;
+  const models = command === null ? undefined : MODELS_OF_COMMANDS[command];
+  if (models === undefined) return argv;
   const { translateLlamaBenchFlags } = await import('./llama-bench-flags.ts');
-  return translateLlamaBenchFlags(argv);
+  return translateLlamaBenchFlags(argv, models);
 }
 
 /** A reader that has read enough, such as `head`, is no error of ours. */

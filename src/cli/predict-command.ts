@@ -3,6 +3,8 @@ import type { Enter } from './context.ts';
 import type { PredictFlags } from './prediction-options.ts';
 
 const MOST_TOKENS = 2 ** 24;
+/** More layers than any model has (`LLAMA_MAX_LAYERS`, src/llama-hparams.h, v0.5.0); so many on the GPU are all. */
+const MOST_LAYERS = 512;
 
 /** A list of token counts: `0,4096,32768`. */
 export function tokenCounts(text: string): readonly number[] {
@@ -32,6 +34,14 @@ export function tokenDepth(text: string): number {
   return count;
 }
 
+/** Layers of a model; -1, as llama.cpp has it, is all. */
+export function layerCount(text: string): number {
+  const count = text.trim() === '-1' ? MOST_LAYERS : countOf(text, 0);
+  if (count === null || count > MOST_LAYERS)
+    throw new InvalidArgumentError(`'${text}' is no number of layers from 0 to ${MOST_LAYERS}.`);
+  return count;
+}
+
 function countOf(text: string, least: number): number | null {
   const count = /^\d{1,8}$/.test(text.trim()) ? Number(text) : Number.NaN;
   return count >= least && count <= MOST_TOKENS ? count : null;
@@ -56,7 +66,16 @@ export function addSettings(command: Command): Command {
         'q4_1',
         'q4_0',
       ]),
-    );
+    )
+    .addOption(
+      new Option('--n-gpu-layers <layers>', 'layers on the GPU, -ngl (default: all)').argParser(layerCount),
+    )
+    .addOption(
+      new Option('--n-cpu-moe <layers>', 'layers whose experts stay with the processor, -ncmoe').argParser(
+        layerCount,
+      ),
+    )
+    .option('--host-device <processor>', 'the processor beside a graphics card, for what stays with it');
 }
 
 /** Defines `predict`. */

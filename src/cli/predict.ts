@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import {
   predictTurn,
+  withoutPeak,
   type BatchError,
   type Configuration,
   type PredictedTurn,
@@ -13,13 +14,13 @@ import { formatSeconds, formatSignificant, seconds } from '../units/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
-import type { PredictFlags } from './prediction-options.ts';
+import type { PredictFlags, SettingFlag } from './prediction-options.ts';
+import { memoryNeed, warnOfContext } from './prediction-memory.ts';
 import {
   openModel,
   openPredictor,
   openTarget,
   ownCalibrations,
-  warnOfMemory,
   weightsFit,
   type PredictedModel,
   type Settings,
@@ -52,7 +53,8 @@ export async function runPredict(
   for (const text of models) {
     const model = await openModel(text, context);
     for (const target of targets) {
-      warnOfMemory(target, model, model.configurationOn(target, settingsOf(flags, 0)), context);
+      const deepest = contextOf(Math.max(...flags.depth), flags.prompt);
+      warnOfContext(target, model, settingsOf(flags, 0), deepest, context);
       for (const depth of flags.depth) {
         const configuration = model.configurationOn(target, settingsOf(flags, depth));
         const generation = predictor.predict(
@@ -60,7 +62,7 @@ export async function runPredict(
           { metric: 'generation', context: depth + GENERATED / 2 },
           model.id,
         );
-        const canPrompt = target.device.peaks.fp16 !== null || target.device.peaks.fp32 !== null;
+        const canPrompt = withoutPeak(configuration, flags.prompt) === null;
         const prompt = canPrompt
           ? predictor.predict(configuration, { metric: 'prompt', tokens: flags.prompt }, model.id)
           : null;
@@ -92,7 +94,7 @@ export async function runPredict(
   if (flags.json === true) {
     printDocument(context, 'predictions', {
       promptTokens: flags.prompt,
-      predictions: rows.map((row, index) => documentOf(row, measured?.[index])),
+      predictions: rows.map((row, index) => documentOf(row, flags, measured?.[index])),
     });
     return 0;
   }
@@ -126,6 +128,9 @@ export async function runPredict(
   return 0;
 }
 
+/** Tokens for which there has to be room: those in the cache, and the longer of the two tests. */
+const contextOf = (depth: number, prompt: number): number => depth + Math.max(prompt, GENERATED);
+
 /** Tokens that a generation test of llama-bench generates by default; their mean depth is what is predicted. */
 const GENERATED = 128;
 
@@ -140,10 +145,7 @@ interface Row {
 }
 
 /** The settings of the flags at one depth. */
-export function settingsOf(
-  flags: Pick<PredictFlags, 'ubatchSize' | 'flashAttn' | 'cacheType'>,
-  depth: number,
-): Settings {
+export function settingsOf(flags: Pick<PredictFlags, SettingFlag>, depth: number): Settings {
   if (flags.flashAttn === 'off' && flags.cacheType !== undefined && flags.cacheType !== 'f16') {
     // llama_init_from_model of llama.cpp: a quantised cache of values is read by flash attention alone.
     throw new UsageError(
@@ -155,6 +157,11 @@ export function settingsOf(
     ubatch: flags.ubatchSize ?? null,
     flashAttention: flags.flashAttn === undefined ? null : flags.flashAttn === 'on',
     cacheType: flags.cacheType ?? null,
+    placement:
+      flags.nGpuLayers === undefined && flags.nCpuMoe === undefined
+        ? null
+        : { gpuLayers: flags.nGpuLayers ?? null, cpuMoeLayers: flags.nCpuMoe ?? 0 },
+    hostDevice: flags.hostDevice ?? null,
   };
 }
 
@@ -210,14 +217,21 @@ function publishedText(published: Published | undefined): string {
   return texts.filter((text) => text !== '').join('; ') || 'none';
 }
 
-function documentOf(row: Row, published: Published | undefined) {
+function documentOf(row: Row, flags: PredictFlags, published: Published | undefined) {
+  const { model, target, depth } = row;
   return {
-    model: row.model.title,
-    machine: row.target.name,
-    device: row.target.device.id,
-    backend: row.target.backend.exact,
-    depthTokens: row.depth,
-    weightsFit: weightsFit(row.target, row.configuration),
+    model: model.title,
+    modelId: model.id,
+    quantisation: model.mix,
+    trainedContextTokens: model.shape.contextLength,
+    machine: target.name,
+    machineId: target.machineId,
+    device: target.device.id,
+    deviceCount: target.device.count,
+    backend: target.backend.exact,
+    depthTokens: depth,
+    weightsFit: weightsFit(target, row.configuration),
+    memory: memoryNeed(target, model, settingsOf(flags, depth), contextOf(depth, flags.prompt)),
     generation: row.generation,
     prompt: row.prompt,
     firstTokenSeconds: row.firstToken,

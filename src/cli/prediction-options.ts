@@ -1,5 +1,8 @@
 import type { Backend, EngineChoice } from './engine-options.ts';
 
+/** The options that all predictions share. */
+export type SettingFlag = 'ubatchSize' | 'flashAttn' | 'cacheType' | 'nGpuLayers' | 'nCpuMoe' | 'hostDevice';
+
 /** What was written on the command line; absent where nothing was. */
 export interface PredictFlags {
   readonly machine?: readonly string[];
@@ -10,12 +13,15 @@ export interface PredictFlags {
   readonly ubatchSize?: number;
   readonly flashAttn?: 'on' | 'off';
   readonly cacheType?: string;
+  readonly nGpuLayers?: number;
+  readonly nCpuMoe?: number;
+  readonly hostDevice?: string;
   readonly batch?: string;
   readonly measured?: boolean;
   readonly json?: boolean;
 }
 
-export interface ExplainFlags extends Pick<PredictFlags, 'ubatchSize' | 'flashAttn' | 'cacheType' | 'json'> {
+export interface ExplainFlags extends Pick<PredictFlags, SettingFlag | 'json'> {
   readonly machine?: string;
   readonly backend?: string;
   readonly depth: number;
@@ -23,7 +29,7 @@ export interface ExplainFlags extends Pick<PredictFlags, 'ubatchSize' | 'flashAt
   readonly svg?: string;
 }
 
-export interface CompareFlags extends Pick<PredictFlags, 'ubatchSize' | 'flashAttn' | 'cacheType' | 'json'> {
+export interface CompareFlags extends Pick<PredictFlags, SettingFlag | 'json'> {
   readonly model: string;
   readonly prompt: number;
   readonly output: number;

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { budgetOfDevice, budgetOfFacts, budgetOfMachine, type MemoryBudget } from '../advise/index.ts';
 import {
   CatalogNameError,
   findDevice,
@@ -11,7 +12,10 @@ import { readDeviceRecords, readMachineRecords, readModelRecords } from '../cata
 import { identify, matchCatalogue, type CatalogueMatch, type MachineFacts } from '../machine/index.ts';
 import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
+  computesOnCores,
   configure,
+  hostOf,
+  isPartial,
   parseBackend,
   parseQuantisation,
   predictedDevice,
@@ -24,11 +28,13 @@ import {
   type Calibration,
   type CalibrationFile,
   type Configuration,
+  type Host,
   type OwnDevice,
   type PredictedDevice,
 } from '../predict/index.ts';
 import { readCalibrationFile, readParameters } from '../predict/host/index.ts';
-import { weightBytes } from '../model/index.ts';
+import { weightBytes, type MixName, type ModelShape, type Placement } from '../model/index.ts';
+import { bytes } from '../units/index.ts';
 import { calibrationPath, type CliContext } from './context.ts';
 import { CommandFailure, UsageError } from './exit.ts';
 import { knownModelsNaming } from './known-models.ts';
@@ -36,9 +42,16 @@ import { knownModelsNaming } from './known-models.ts';
 /** A machine to predict for, with what a buyer asks about it. */
 export interface Target {
   readonly name: string;
+  /** In the catalogue; null for a device alone, and for what is in none. */
+  readonly machineId: string | null;
   readonly device: PredictedDevice;
   readonly backend: Backend;
   readonly memoryBytes: number | null;
+  /** The memory in which a model may lie; null: not known. */
+  readonly budget: MemoryBudget | null;
+  /** Of the catalogue: the device, and the processor beside it where the facts of the machine name one. */
+  readonly record: CatalogDevice | null;
+  readonly processor: CatalogDevice | null;
   readonly priceUsd: number | null;
   /** Of the machine under load where it is known, else of its graphics cards alone. */
   readonly watts: number | null;
@@ -48,6 +61,8 @@ export interface Target {
 export interface PredictedModel {
   readonly title: string;
   readonly id: string;
+  readonly shape: ModelShape;
+  readonly mix: MixName;
   readonly configurationOn: (target: Target, settings: Settings) => Configuration;
 }
 
@@ -56,6 +71,10 @@ export interface Settings {
   readonly ubatch: number | null;
   readonly flashAttention: boolean | null;
   readonly cacheType: string | null;
+  /** What stays with the processor; absent: nothing. */
+  readonly placement?: Placement | null;
+  /** The processor beside a graphics card. */
+  readonly hostDevice?: string | null;
 }
 
 /** The predictor with the catalogue, the learned parameters and this machine's calibrations. */
@@ -89,10 +108,15 @@ export async function openModel(text: string, context: CliContext): Promise<Pred
   return {
     id: named.id,
     title: `${named.title} ${named.mix}`,
-    configurationOn: ({ device, backend }, { depth, ubatch, flashAttention, cacheType }) =>
+    shape: named.shape,
+    mix: named.mix,
+    configurationOn: (
+      target,
+      { depth, ubatch, flashAttention, cacheType, placement = null, hostDevice = null },
+    ) =>
       configure({
-        device,
-        backend,
+        device: target.device,
+        backend: target.backend,
         engine: 'llama.cpp',
         day: null,
         work,
@@ -105,8 +129,30 @@ export async function openModel(text: string, context: CliContext): Promise<Pred
         typeK: cacheType,
         typeV: cacheType,
         types,
+        offload:
+          placement === null || target.device.unit === 'cpu' || !isPartial(named.shape, placement)
+            ? null
+            : { shape: named.shape, placement, host: hostBeside(target, hostDevice) },
       }),
   };
+}
+
+/** The processor that keeps a part of a model. @throws CommandFailure when it is not known. */
+function hostBeside({ name, record, processor }: Target, hostDevice: string | null): Host {
+  const devices = readDeviceRecords();
+  const named = hostDevice === null ? processor : (findDevice(hostDevice, devices)?.device ?? null);
+  if (hostDevice !== null && named === null) {
+    throw new CommandFailure(
+      `There is no processor '${hostDevice}' in the catalogue; ridgepoint devices lists what is.`,
+    );
+  }
+  const host = record === null ? null : hostOf(record, named);
+  if (host !== null) return host;
+  throw new CommandFailure(
+    named === null
+      ? `A part of the model stays with the processor beside ${name}, which is not known; name it with --host-device.`
+      : `No memory bandwidth of ${named.name} is published, so its part of the model cannot be predicted; name another with --host-device.`,
+  );
 }
 
 /**
@@ -130,7 +176,9 @@ export async function openTarget(
     const power = machine.power;
     return {
       ...targetOf(machine.name, device, machine.deviceCount, backend),
+      machineId: machine.id,
       memoryBytes: machine.memoryBytes,
+      budget: budgetOfMachine(machine, device),
       priceUsd: latestPrice(machine)?.usd ?? null,
       watts:
         power?.sustainedWatts ??
@@ -159,7 +207,8 @@ function targetOf(
   count: number,
   backendText: string | undefined,
 ): Target {
-  const onCores = device.kind === 'cpu' || backendText?.toLowerCase().startsWith('cpu') === true;
+  const text = backendText ?? (computesOnCores(device) ? 'cpu' : undefined);
+  const onCores = device.kind === 'cpu' || isCpu(text);
   const unit = onCores ? 'cpu' : 'gpu';
   const predicted = predictedDevice(device, count, unit);
   if (predicted === null) {
@@ -167,17 +216,21 @@ function targetOf(
       `No memory bandwidth of ${device.name} is published, so nothing can be predicted for it; on that machine run ridgepoint calibrate.`,
     );
   }
-  const text = backendText ?? usualFamily(predicted.vendor, unit) ?? '';
-  const backend = parseBackend(text, predicted.vendor, unit);
+  const chosen = text ?? usualFamily(predicted.vendor, unit) ?? '';
+  const backend = parseBackend(chosen, predicted.vendor, unit);
   if (backend === null)
-    throw new UsageError(`'${text}' is no backend; write cpu, cuda, metal, rocm or vulkan.`);
+    throw new UsageError(`'${chosen}' is no backend; write cpu, cuda, metal, rocm or vulkan.`);
   checkBackend(backend, device, unit);
   const [capacity] = device.memory.capacityBytes.slice(-1);
   return {
     name,
+    machineId: null,
     device: predicted,
     backend,
     memoryBytes: capacity === undefined ? null : capacity * count,
+    budget: budgetOfDevice(device, null, count),
+    record: device,
+    processor: null,
     priceUsd: device.launchPriceUsd === null ? null : device.launchPriceUsd * count,
     watts: cardWatts(device, count),
   };
@@ -209,25 +262,12 @@ function checkBackend({ family }: Backend, device: CatalogDevice, unit: 'cpu' | 
   }
 }
 
-/** Whether the weights alone fit the memory: without, the speed is that of a larger device of the kind; null: unknown. */
+/** Whether the weights alone fit the memory; null: unknown. `prediction-memory.ts` has the whole account. */
 export function weightsFit(
   { memoryBytes }: Pick<Target, 'memoryBytes'>,
   { bytes }: { readonly bytes: Pick<Configuration['bytes'], 'dense' | 'head' | 'experts'> },
 ): boolean | null {
   return memoryBytes === null ? null : bytes.dense + bytes.head + bytes.experts < memoryBytes;
-}
-
-/** Warns of a speed that this machine cannot reach, because the model does not fit it. */
-export function warnOfMemory(
-  target: Target,
-  model: PredictedModel,
-  configuration: Configuration,
-  context: CliContext,
-): void {
-  if (weightsFit(target, configuration) !== false) return;
-  context.stderr(
-    `warning: ${model.title} is larger than the memory of ${target.name}; what is predicted is a device of the kind with more. ridgepoint fit says what fits.`,
-  );
 }
 
 /** The device of this machine that is in no catalogue. */
@@ -237,12 +277,23 @@ export function targetOfOwn(own: OwnDevice, name: string): Target {
     throw new CommandFailure(`'${own.backend}' is no backend that predictions are made for.`);
   return {
     name,
+    machineId: null,
     device: predictedOwnDevice(own),
     backend,
     memoryBytes: own.memoryBytes,
+    budget: budgetOfOwn(own),
+    record: null,
+    processor: null,
     priceUsd: null,
     watts: null,
   };
+}
+
+function budgetOfOwn({ memoryBytes, unit }: OwnDevice): MemoryBudget | null {
+  if (memoryBytes === null) return null;
+  return unit === 'cpu'
+    ? { kind: 'processor', systemBytes: bytes(memoryBytes) }
+    : { kind: 'gpu', devices: 1, gpuBytes: bytes(memoryBytes), systemBytes: null };
 }
 
 const isCpu = (backend: string | undefined): boolean => backend?.toLowerCase().startsWith('cpu') === true;
@@ -262,7 +313,8 @@ async function targetOfThisMachine(
     if (own !== undefined) return targetOfOwn(own, 'this machine');
     if (device === null) continue;
     const calibrated = kept?.calibrations.findLast(({ deviceId }) => deviceId === device.id)?.backend;
-    return targetOf('this machine', device, 1, part === 'cpu' ? 'cpu' : (backend ?? calibrated));
+    const target = targetOf('this machine', device, 1, part === 'cpu' ? 'cpu' : (backend ?? calibrated));
+    return withFacts(target, facts);
   }
   const seen = matches.map((match) => match.seen).join(', ');
   throw new CommandFailure(
@@ -280,7 +332,20 @@ async function targetOfFacts(file: string, backend: string | undefined): Promise
       `The catalogue has no entry for ${seen === '' ? 'this machine' : seen}, so its bandwidth is not known; name a machine or device with --machine.`,
     );
   }
-  return targetOf(file, match.device, 1, match.part === 'cpu' ? 'cpu' : backend);
+  return withFacts(targetOf(file, match.device, 1, match.part === 'cpu' ? 'cpu' : backend), facts);
+}
+
+/** What the facts of a machine know better than the catalogue of devices: its memory, and its processor. */
+function withFacts(target: Target, facts: MachineFacts): Target {
+  const { totalBytes } = facts.memory;
+  const onCores = target.device.unit === 'cpu';
+  const budget: MemoryBudget | null = onCores
+    ? totalBytes.known
+      ? { kind: 'processor', systemBytes: totalBytes.value }
+      : null
+    : budgetOfFacts(facts);
+  const processor = partsIn(facts, 'cpu').find(({ device }) => device !== null)?.device ?? null;
+  return { ...target, budget: budget ?? target.budget, processor };
 }
 
 /** The parts that may compute with a backend, GPUs first. */

@@ -16,7 +16,7 @@ import {
   type EngineName,
   type Offload,
 } from './configuration.ts';
-import { predictedDevice, type PredictedDevice } from './device.ts';
+import { computesOnCores, predictedDevice, type PredictedDevice } from './device.ts';
 import type { Metric } from './effects.ts';
 import { hostOf, isPartial } from './offload.ts';
 import { parseQuantisation, type Quantisation } from './quantisation.ts';
@@ -189,7 +189,10 @@ export class QueryReader {
       };
     }
     const { device, count } = resolved;
-    const onCores = device.kind === 'cpu' || /^cpu/i.test(query.backend ?? '') || /^cpu-/i.test(query.device);
+    const onCores =
+      device.kind === 'cpu' ||
+      /^cpu/i.test(query.backend ?? (computesOnCores(device) ? 'cpu' : '')) ||
+      /^cpu-/i.test(query.device);
     const unit = onCores ? 'cpu' : 'gpu';
     const predicted = kept(this.#predicted, `${query.device} ${unit}`, () =>
       predictedDevice(device, count, unit),

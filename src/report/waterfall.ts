@@ -22,6 +22,7 @@ const TERM_TITLES: Readonly<Record<string, string>> = {
   dispatch: 'sorting tokens to experts',
   stream: 'reading the weights once a batch',
   elementwise: 'norms, rotations and sums',
+  transfer: 'copies between processor and GPU',
 };
 
 /** A step from the physical limit to what is expected. */
@@ -61,6 +62,7 @@ export function waterfallOf(
     readonly matmulFlopPerSecond: number | null;
     readonly matmulType: string | null;
   },
+  beside: RoofsBeside | null = null,
 ): Waterfall {
   const whole = prediction.seconds;
   const limits = prediction.terms.filter(
@@ -88,14 +90,35 @@ export function waterfallOf(
   steps.push(...losses.filter(({ share }) => share >= SMALLEST_SHARE));
   if (rest > 0) steps.push({ title: 'all else', seconds: rest, share: rest / whole, kind: 'loss' });
   const matmul = roofs.matmulFlopPerSecond;
-  const roof =
+  const own =
     metric === 'generation' || matmul === null
       ? formatBandwidth(bytesPerSecond(roofs.bandwidthBytesPerSecond))
       : `${formatFlopPerSecond(flopPerSecond(matmul))} ${roofs.matmulType ?? ''}`.trim();
-  return { title, metric, prediction, steps, roof };
+  const others = beside === null ? '' : roofsBeside(beside, prediction);
+  return { title, metric, prediction, steps, roof: `${own}${others}` };
 }
 
-const titleOf = ({ name }: PredictedTerm): string => TERM_TITLES[name] ?? name;
+/** The roofs of what a processor does that keeps a part of the model. */
+export interface RoofsBeside {
+  readonly bandwidthBytesPerSecond: number;
+  /** null: not known, or one memory for both. */
+  readonly linkBytesPerSecond: number | null;
+}
+
+/** Those that bound some part of the prediction. */
+function roofsBeside(
+  { bandwidthBytesPerSecond, linkBytesPerSecond }: RoofsBeside,
+  { terms }: Prediction,
+): string {
+  const computes = terms.some(({ on }) => on === 'host');
+  if (computes) return ` and ${formatBandwidth(bytesPerSecond(bandwidthBytesPerSecond))} of the processor`;
+  return linkBytesPerSecond === null
+    ? ''
+    : ` and ${formatBandwidth(bytesPerSecond(linkBytesPerSecond))} of the link`;
+}
+
+const titleOf = ({ name, on }: PredictedTerm): string =>
+  `${TERM_TITLES[name] ?? name}${on === 'host' ? ', on the processor' : ''}`;
 const percent = (share: number): string => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
 
 /** The waterfall as lines of text. */
