@@ -9,7 +9,7 @@ export type { MachineRecord } from './machine-record.ts';
 export { namesOfRecord, resolveModelLabel } from './model-label.ts';
 export type { ResolvedModelLabel } from './model-label.ts';
 export type { ModelRecord, SourceRecord } from './model-record.ts';
-export { withOwnModels } from './own-models.ts';
+export { hiddenBy, withOwnModels } from './own-models.ts';
 export { ModelNameError, resolveModelName } from './model-name.ts';
 export type { ModelNameErrorCode, ResolvedModelName } from './model-name.ts';
 export { derivePeaks, peakOf, precisionSupport } from './peaks.ts';

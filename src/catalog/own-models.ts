@@ -15,6 +15,12 @@ export function withOwnModels(
   catalogue: readonly ModelRecord[],
 ): readonly ModelRecord[] {
   if (own.length === 0) return catalogue;
+  const hidden = new Set(hiddenBy(own, catalogue));
+  return [...own, ...catalogue.filter((record) => !hidden.has(record))];
+}
+
+/** The models of the catalogue that are hidden by those of the user. */
+export function hiddenBy(own: readonly ModelRecord[], catalogue: readonly ModelRecord[]): ModelRecord[] {
   const taken = new Set(own.flatMap(keysOfRecord));
-  return [...own, ...catalogue.filter((record) => !keysOfRecord(record).some((key) => taken.has(key)))];
+  return catalogue.filter((record) => keysOfRecord(record).some((key) => taken.has(key)));
 }

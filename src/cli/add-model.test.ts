@@ -8,7 +8,7 @@ import { tinyShape } from '../../test/fixtures/tiny-shapes.ts';
 import { resolveModelName } from '../catalog/index.ts';
 import { writeSynthetic } from '../model/host/index.ts';
 import { MIX_NAMES, parameterCount, shapeOf } from '../model/index.ts';
-import { addModel } from './add-model.ts';
+import { addModel, removeModel } from './add-model.ts';
 import type { CliContext } from './context.ts';
 import { knownModels, knownModelsNaming } from './known-models.ts';
 
@@ -72,9 +72,22 @@ describe('ridgepoint models add', () => {
 
   it('lets a model of the user take the place of the one of the catalogue with the same name', async () => {
     const file = path.join(folder, 'config.json');
+    const organisations = (): string[] =>
+      knownModels(context())
+        .filter(({ id }) => id === 'qwen3-0.6b')
+        .map(({ organisation }) => organisation);
+    printed = [];
     await addModel(file, { id: 'qwen3-0.6b' }, context());
-    const same = knownModels(context()).filter(({ id }) => id === 'qwen3-0.6b');
-    expect(same.map(({ organisation }) => organisation)).toEqual(['own']);
+    expect(organisations()).toEqual(['own']);
+    expect(printed[1]).toMatch(
+      /takes the place of qwen3-0\.6b of the catalogue .* models remove qwen3-0\.6b$/,
+    );
+    printed = [];
+    await removeModel('qwen3-0.6b', context());
+    expect(printed).toEqual(['qwen3-0.6b was removed. qwen3-0.6b of the catalogue is known again.']);
+    expect(organisations()).toEqual(['Alibaba']);
+    await expect(removeModel('qwen3-0.6b', context())).rejects.toThrow(/is a model of the catalogue/);
+    await expect(removeModel('../config', context())).rejects.toThrow(/You added no model/);
   });
 
   it('fetches the config.json of a repository, by its name, its page or its address', async () => {
@@ -121,6 +134,10 @@ describe('ridgepoint models add', () => {
     );
     const deep = path.join(folder, 'deep.json');
     await writeFile(deep, JSON.stringify({ ...(await glmConfig()), num_hidden_layers: 1e9 }));
-    await expect(addModel(deep, {}, context())).rejects.toThrow(/deep cannot be kept as a model: .*512/);
+    await expect(addModel(deep, {}, context())).rejects.toThrow(
+      /deep cannot be kept as a model: layers: .*512/,
+    );
+    await writeFile(deep, JSON.stringify({ ...(await glmConfig()), num_hidden_layers: -46 }));
+    await expect(addModel(deep, {}, context())).rejects.toThrow(/num_hidden_layers -46, .* above 0/);
   });
 });

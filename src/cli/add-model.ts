@@ -1,5 +1,5 @@
-import { writeOwnModel } from '../catalog/host/index.ts';
-import type { ModelRecord } from '../catalog/index.ts';
+import { readModelRecords, readOwnModels, removeOwnModel, writeOwnModel } from '../catalog/host/index.ts';
+import { hiddenBy, type ModelRecord } from '../catalog/index.ts';
 import {
   shapeFieldsOfConfig,
   shapeFieldsOfHeader,
@@ -8,7 +8,7 @@ import {
 } from '../model/index.ts';
 import { webAccessOf } from '../model/host/index.ts';
 import { ownModelsDirectory, type CliContext } from './context.ts';
-import { UsageError, type ExitCode } from './exit.ts';
+import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
 import { modelPlace, type ModelPlace, type ModelText } from './model-place.ts';
 
 export interface AddFlags {
@@ -27,8 +27,36 @@ export async function addModel(source: string, flags: AddFlags, context: CliCont
     throw new UsageError(`'${id}' cannot be the id of a model: small letters, digits, dots and dashes can.`);
   }
   const described = describe(await place.read(), id, place.label);
-  const target = await writeOwnModel(ownModelsDirectory(context.paths), recordOf(described, place));
+  const record = recordOf(described, place);
+  const target = await writeOwnModel(ownModelsDirectory(context.paths), record);
   context.stdout(`${id} was written to ${target}; every command knows it now.`);
+  const hidden = hiddenBy([record], readModelRecords()).map((each) => each.id);
+  if (hidden.length > 0) {
+    context.stderr(
+      `It takes the place of ${hidden.join(', ')} of the catalogue until you call: ridgepoint models remove ${id}`,
+    );
+  }
+  return 0;
+}
+
+/**
+ * Removes a model that was added.
+ * @throws CommandFailure when there is none of that id.
+ */
+export async function removeModel(id: string, context: CliContext): Promise<ExitCode> {
+  const folder = ownModelsDirectory(context.paths);
+  const record = readOwnModels(folder).find((each) => each.id === id);
+  if (record === undefined) {
+    throw new CommandFailure(
+      readModelRecords().some((each) => each.id === id)
+        ? `${id} is a model of the catalogue, and only models that you added can be removed.`
+        : `You added no model '${id}'; ridgepoint models lists all that are known.`,
+    );
+  }
+  const back = hiddenBy([record], readModelRecords()).map((each) => each.id);
+  await removeOwnModel(folder, id);
+  const known = back.length === 0 ? '' : ` ${back.join(', ')} of the catalogue is known again.`;
+  context.stdout(`${id} was removed.${known}`);
   return 0;
 }
 

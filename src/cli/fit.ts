@@ -13,6 +13,7 @@ import { readDeviceRecordsNaming, readMachineRecordsNaming } from '../catalog/ho
 import { findDevice, findMachine, resolveMachine } from '../catalog/index.ts';
 import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
+  contextNote,
   MIX_NAMES,
   type ContextMemorySettings,
   type KvCacheType,
@@ -63,6 +64,8 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
     flags.exact === true
       ? await (await import('./fit-exact.ts')).askEngine(shape, quantisation, settings, placement, context)
       : null;
+  const { contextTokens, sequences, unifiedCache } = settings;
+  const note = contextNote(shape, unifiedCache ? contextTokens : Math.floor(contextTokens / sequences));
   const chosen = fit.partial?.placement ?? placement;
   const llama = llamaFlags(settings, chosen);
   // A command that is known to fail is no advice: without a fit it is that of the longest context that has one.
@@ -79,12 +82,16 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
       settings: fit.breakdown.context,
       placement,
       ...fit,
+      note,
       llamaFlags: llama,
       ...(exact === null ? {} : { engine: exact }),
     });
     return 0;
   }
-  print({ title: `${title} ${quantisation} on ${machine.name}`, fit, settings, llama: proposed }, context);
+  print(
+    { title: `${title} ${quantisation} on ${machine.name}`, fit, settings, note, llama: proposed },
+    context,
+  );
   if (exact !== null) (await import('./fit-exact.ts')).printEngine(exact, context);
   return 0;
 }
@@ -166,11 +173,12 @@ interface Printed {
   readonly title: string;
   readonly fit: Fit;
   readonly settings: ContextMemorySettings;
+  readonly note: string | null;
   /** What llama.cpp is to be called with; null where nothing was found that fits. */
   readonly llama: readonly string[] | null;
 }
 
-function print({ title, fit, settings, llama }: Printed, context: CliContext): void {
+function print({ title, fit, settings, note, llama }: Printed, context: CliContext): void {
   context.stdout(`${context.colors.bold(title)}\n`);
   const onDevice = fit.breakdown.deviceBytes > 0;
   const amounts = fitRows(fit).map((row) => (onDevice ? row : [row[0], row[2]]));
@@ -184,6 +192,7 @@ function print({ title, fit, settings, llama }: Printed, context: CliContext): v
   context.stdout(`\n${fitBar(fit)}\n${context.colors.dim(FIT_BAR_KEY)}\n`);
   const sentence = fitSentence(fit, settings.contextTokens);
   if (sentence !== null) context.stdout(sentence);
+  if (note !== null) context.stdout(note);
   if (fit.longestContextTokens !== null && fit.verdict === 'fits') {
     context.stdout(`The longest context that fits is ${fit.longestContextTokens} tokens.`);
   }

@@ -8,7 +8,7 @@ import {
   shapeOf,
 } from '../model/index.ts';
 import { bytes, formatBytes, formatSignificant } from '../units/index.ts';
-import { addModel, type AddFlags } from './add-model.ts';
+import { addModel, removeModel, type AddFlags } from './add-model.ts';
 import type { CliContext, Enter } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { knownModels } from './known-models.ts';
@@ -26,7 +26,7 @@ interface ModelRow {
   readonly kvCacheBytesPerToken: { readonly fullAttention: number; readonly slidingWindow: number };
 }
 
-/** Defines `models` and `models add`. */
+/** Defines `models` and what it can do. */
 export function configureModels(command: Command, enter: Enter): void {
   command
     .command('list', { isDefault: true })
@@ -49,6 +49,11 @@ export function configureModels(command: Command, enter: Enter): void {
       '\nExamples:\n  ridgepoint models add Qwen3-30B-A3B/config.json\n  ridgepoint models add unsloth/Qwen3-30B-A3B-GGUF:Q4_K_M',
     )
     .action((file: string, flags: AddFlags) => enter((context) => addModel(file, flags, context)));
+  command
+    .command('remove')
+    .argument('<id>', 'the id of a model of your own')
+    .description('Remove a model that you added.')
+    .action((id: string) => enter((context) => removeModel(id, context)));
 }
 
 function runModels(search: string, json: boolean, context: CliContext): ExitCode {

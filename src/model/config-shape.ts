@@ -97,7 +97,12 @@ class ConfigReader {
 
   required(...names: string[]): number {
     const value = this.number(...names);
-    if (value !== undefined) return value;
+    if (value !== undefined && Number.isInteger(value) && value > 0) return value;
+    if (value !== undefined) {
+      throw new ConfigShapeError(
+        `${this.#label} has ${names.join(' or ')} ${value}, where its model needs a whole number above 0.`,
+      );
+    }
     throw new ConfigShapeError(`${this.#label} has no number ${names.join(' or ')}, which its model needs.`);
   }
 

@@ -1,6 +1,6 @@
 /** The host face of `catalog`: the data files of the package, and the models that a user added. */
 export { readDeviceRecords, readMachineRecords } from './read-devices.ts';
-export { readOwnModels, writeOwnModel } from './own-models.ts';
+export { readOwnModels, removeOwnModel, writeOwnModel } from './own-models.ts';
 export { readPublishedPowerLevels, readPublishedReadings } from './read-published.ts';
 export { readModelRecords, readSources } from './read-models.ts';
 export { readDeviceRecordsNaming, readMachineRecordsNaming, readModelRecordsNaming } from './read-named.ts';

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import * as z from 'zod';
 import { modelRecordSchema, type ModelRecord } from '../model-record.ts';
 import { CatalogDataError } from './data-files.ts';
 import { readModelRecords } from './read-models.ts';
@@ -23,7 +22,9 @@ export function readOwnModels(folder: string): readonly ModelRecord[] {
 export async function writeOwnModel(folder: string, record: ModelRecord): Promise<string> {
   const parsed = modelRecordSchema.safeParse(record);
   if (!parsed.success) {
-    const [problem] = z.prettifyError(parsed.error).split('\n');
+    const [issue] = parsed.error.issues;
+    const problem =
+      issue === undefined ? 'it is not valid' : [issue.path.join('.'), issue.message].join(': ');
     throw new CatalogDataError(`${record.id} cannot be kept as a model: ${problem}.`);
   }
   const model = parsed.data;
@@ -35,4 +36,11 @@ export async function writeOwnModel(folder: string, record: ModelRecord): Promis
   await writeFile(unfinished, document);
   await rename(unfinished, target);
   return target;
+}
+
+/** Removes a model that a user added. @returns whether there was one. */
+export async function removeOwnModel(folder: string, id: string): Promise<boolean> {
+  if (!readOwnModels(folder).some((record) => record.id === id)) return false;
+  await rm(path.join(folder, `${id}.json`));
+  return true;
 }
