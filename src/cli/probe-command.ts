@@ -10,6 +10,7 @@ interface ProbeFlags {
   readonly backend?: Backend;
   readonly device?: string;
   readonly threads?: number;
+  readonly datasheet?: string;
   readonly types?: readonly GgmlTypeName[];
   readonly range?: AxisRange;
   readonly mRange?: AxisRange;
@@ -41,6 +42,7 @@ export function configureProbe(command: Command, enter: Enter): void {
     .addOption(BACKEND_OPTION)
     .option('--device <name>', 'the device, as ridgepoint engines names it (default: the first)')
     .option('--threads <n>', 'threads of a CPU (default: recommended for this machine)', parseCount)
+    .option('--datasheet <id>', 'the entry of the catalogue to compare with, instead of the one found')
     .option('--types <list>', `types of weights for products (default: ${GEMM_TYPES.join(',')})`, parseTypes)
     .option(
       '--range <start,stop,step>',
@@ -69,6 +71,7 @@ export function configureProbe(command: Command, enter: Enter): void {
             backend: flags.backend ?? null,
             device: flags.device ?? null,
             threads: flags.threads ?? null,
+            datasheet: flags.datasheet ?? null,
             types: flags.types ?? GEMM_TYPES,
             ranges: rangesOf(flags),
             exhaustive: flags.exhaustive === true,

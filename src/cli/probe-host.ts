@@ -55,7 +55,7 @@ export async function openProbeRun(
   context: CliContext,
 ): Promise<ProbeRun> {
   const log = openProbeLog(probeLogPath(context.paths));
-  const { svg: _svg, json: _json, fresh, ...deciding } = options;
+  const { svg: _svg, json: _json, datasheet: _datasheet, fresh, ...deciding } = options;
   const key = hashState({
     benchmark: `${BENCHMARK.id}/${BENCHMARK.version}`,
     machine: machine.recorded.stateHash,

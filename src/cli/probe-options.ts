@@ -11,6 +11,8 @@ export interface ProbeOptions {
   /** The engine's name of the device; null is its first. */
   readonly device: string | null;
   readonly threads: number | null;
+  /** The entry of the catalogue to compare with; null is the one that the machine's facts point to. */
+  readonly datasheet: string | null;
   readonly types: readonly GgmlTypeName[];
   /** null: a space that suits the machine's rate. */
   readonly ranges: {

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { readDeviceRecords, readModelRecords, readPublishedReadings } from '../catalog/host/index.ts';
-import { resolveModelName, type CatalogDevice } from '../catalog/index.ts';
+import { CatalogNameError, resolveModelName } from '../catalog/index.ts';
 import type { EngineDevice } from '../engine/index.ts';
-import { matchCatalogue, valueOf } from '../machine/index.ts';
+import { matchCatalogue, valueOf, type CatalogueMatch } from '../machine/index.ts';
 import {
   measuredSpeeds,
   planBandwidth,
@@ -43,6 +43,7 @@ export async function runProbe(options: ProbeOptions, context: CliContext): Prom
   if (embedded === null) throw new CommandFailure('Only the embedded engine can be probed.');
   const device = deviceOf(chosen, options);
   const machine = await readMachine(chosen);
+  const match = await catalogueMatchOf(machine, device, options, context);
   const threads = options.threads ?? machine.threads;
   const probe = embedded.probe(context.signal);
   const run = await openProbeRun({ options, chosen, machine, device, threads, probe }, context);
@@ -67,7 +68,7 @@ export async function runProbe(options: ProbeOptions, context: CliContext): Prom
     parts: options.parts,
     readings: run.readings,
     caches: cachesOf(machine, device),
-    catalogDevice: await catalogDeviceOf(machine, device, context),
+    catalogueMatch: match,
     published: readPublishedReadings(),
     speeds: await speedsOf(machine, context),
     notes,
@@ -169,16 +170,32 @@ function cachesOf({ facts }: Machine, device: EngineDevice): CacheLevel[] {
   ].flatMap(({ name, size }) => (size === undefined || size === 0 ? [] : [{ name, sizeBytes: size }]));
 }
 
-/** The entry of the catalogue that describes the probed part of this machine; the user's own choice goes first. */
-async function catalogDeviceOf(
+/**
+ * The entry of the catalogue that describes the probed part of this machine; the user's own choice goes first.
+ * @throws CommandFailure when that is no entry, or describes another part.
+ */
+async function catalogueMatchOf(
   { facts }: Machine,
   device: EngineDevice,
+  { datasheet }: ProbeOptions,
   context: CliContext,
-): Promise<CatalogDevice | null> {
+): Promise<CatalogueMatch | null> {
   const part = device.kind === 'cpu' ? 'cpu' : 'gpu';
   const config = await readConfig(context.paths);
-  const matches = matchCatalogue(facts, readDeviceRecords(), config.device);
-  return matches.find((match) => match.part === part)?.device ?? null;
+  try {
+    const matches = matchCatalogue(facts, readDeviceRecords(), datasheet ?? config.device);
+    const match = matches.find((each) => each.part === part) ?? null;
+    if (datasheet !== null && match?.chosenBy !== 'override') {
+      const kinds = part === 'cpu' ? ['a GPU', 'a processor'] : ['a processor', 'a GPU'];
+      throw new CommandFailure(
+        `--datasheet ${datasheet} describes ${kinds[0]}, but ${device.name}, which is probed, is ${kinds[1]}.`,
+      );
+    }
+    return match;
+  } catch (error) {
+    if (error instanceof CatalogNameError) throw new CommandFailure(error.message, { cause: error });
+    throw error;
+  }
 }
 
 /** Models of the catalogue that were measured here, as points of the roofline. */

@@ -1,7 +1,16 @@
 /** The face of `predict`: speeds with intervals, what they are made of, calibration, and scaling by power. */
-export { checkExtrapolation, fitPowerLaw, performanceAt, powerReading, scaleByPower } from './power-law.ts';
+export {
+  checkExtrapolation,
+  exponentThrough,
+  fitPowerLaw,
+  performanceAt,
+  powerLevels,
+  powerReading,
+  scaleByPower,
+} from './power-law.ts';
 export type {
   ExtrapolationCheck,
+  LevelReading,
   PowerLaw,
   PowerLawResult,
   PowerPrediction,

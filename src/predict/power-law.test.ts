@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { readPublishedPowerLevels } from '../catalog/host/index.ts';
 import { watts } from '../units/index.ts';
-import { checkExtrapolation, fitPowerLaw, performanceAt, powerReading, scaleByPower } from './power-law.ts';
+import {
+  checkExtrapolation,
+  exponentThrough,
+  fitPowerLaw,
+  performanceAt,
+  powerLevels,
+  powerReading,
+  scaleByPower,
+} from './power-law.ts';
 import type { PowerLaw, PowerReading } from './power-law.ts';
 
 const published = readPublishedPowerLevels();
@@ -93,6 +101,31 @@ describe('scaling one reading', () => {
       Math.round((at(exponent) / measured - 1) * 100);
     expect([off(0.5, 36.2), off(0.9, 36.2)]).toEqual([4, 32]);
     expect([off(0.5, 36.9), off(0.9, 36.9)]).toEqual([2, 30]);
+  });
+});
+
+describe('readings at few powers', () => {
+  const readings = [
+    { power: watts(85), performance: 30 },
+    { power: watts(65), performance: 20 },
+    { power: watts(65), performance: 24.2 },
+  ];
+
+  it('are one level for each power, whatever their order: the geometric mean of 20 and 24.2 is 22', () => {
+    const levels = powerLevels(readings);
+    expect(levels.map(({ power, count }) => [power, count])).toEqual([
+      [65, 2],
+      [85, 1],
+    ]);
+    expect(levels[0]?.performance).toBeCloseTo(22, 10);
+    expect(powerLevels(readings.toReversed())).toEqual(levels);
+  });
+
+  it('give the exponent through two levels, and none through one or three', () => {
+    const levels = powerLevels(readings);
+    expect(exponentThrough(levels)).toBeCloseTo(Math.log(30 / 22) / Math.log(85 / 65), 10);
+    expect(exponentThrough(levels.slice(0, 1))).toBeNull();
+    expect(exponentThrough(exact.slice(0, 3))).toBeNull();
   });
 });
 

@@ -96,6 +96,32 @@ export function scaleByPower(reading: PowerReading, exponent: number, target: Po
   return reading.performance * target.unitGain * (target.power / reading.power) ** exponent;
 }
 
+/** Readings at one power as one reading: their geometric mean, which is where least squares of the logarithms puts it. */
+export interface LevelReading extends PowerReading {
+  /** How many readings it is the mean of. */
+  readonly count: number;
+}
+
+/** The readings by power, in ascending order, those at the same power together. */
+export function powerLevels(readings: readonly PowerReading[]): LevelReading[] {
+  const logarithms = new Map<Watts, number[]>();
+  for (const { power, performance } of readings) {
+    logarithms.set(power, [...(logarithms.get(power) ?? []), Math.log(performance)]);
+  }
+  return [...logarithms]
+    .map(([power, logs]) => ({
+      power,
+      performance: Math.exp(logs.reduce((sum, log) => sum + log, 0) / logs.length),
+      count: logs.length,
+    }))
+    .toSorted((a, b) => a.power - b.power);
+}
+
+/** The exponent of the law through two levels, which it fits whatever they are; null for any other number of levels. */
+export function exponentThrough(levels: readonly PowerReading[]): number | null {
+  return levels.length === 2 ? logLine(levels).slope : null;
+}
+
 /** How far an extrapolation was off where the truth is known; 0.05 is 5 % too high. */
 export interface ExtrapolationCheck {
   readonly from: readonly PowerReading[];

@@ -1,10 +1,13 @@
 import type { PublishedPowerSeries } from '../catalog/index.ts';
 import {
   checkExtrapolation,
+  exponentThrough,
   fitPowerLaw,
   performanceAt,
+  powerLevels,
   powerReading,
   scaleByPower,
+  type LevelReading,
   type PowerLaw,
   type PowerPrediction,
   type PowerReading,
@@ -27,7 +30,10 @@ export type PowerAnswer =
       readonly basis: 'assumed-exponent';
       readonly target: PowerTarget;
       readonly reason: string;
-      readonly from: PowerReading;
+      /** All readings at the power that is nearest to the target. */
+      readonly from: LevelReading;
+      /** The exponent that two levels give; null where there is one level. It stands in the table as well. */
+      readonly exponentThroughLevels: number | null;
       readonly table: readonly { readonly exponent: number; readonly performance: number }[];
       readonly knownErrors: KnownErrors;
     };
@@ -47,7 +53,7 @@ const ASSUMED_EXPONENTS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9] as const;
 
 /**
  * Answers from readings at one or more powers.
- * @param readings - at least one; the one nearest to the target is scaled where the law cannot be fitted.
+ * @param readings - at least one; where the law cannot be fitted, those at the power nearest to the target are scaled.
  * @throws RangeError without any reading.
  */
 export function answerPower(
@@ -61,15 +67,29 @@ export function answerPower(
     const prediction = performanceAt(result.law, target);
     return { basis: 'fitted', target, law: result.law, prediction, knownErrors };
   }
-  const from = readings.toSorted(
-    (a, b) => Math.abs(Math.log(a.power / target.power)) - Math.abs(Math.log(b.power / target.power)),
-  )[0];
+  const levels = powerLevels(readings);
+  const distance = ({ power }: PowerReading): number => Math.abs(Math.log(power / target.power));
+  const from = levels.toSorted((a, b) => distance(a) - distance(b))[0];
   if (from === undefined) throw new RangeError('an answer needs at least one reading');
-  const table = ASSUMED_EXPONENTS.map((exponent) => ({
+  const exponentThroughLevels = exponentThrough(levels);
+  const exponents = [
+    ...(exponentThroughLevels === null ? [] : [exponentThroughLevels]),
+    ...ASSUMED_EXPONENTS,
+  ];
+  const table = exponents.map((exponent) => ({
     exponent,
     performance: scaleByPower(from, exponent, target),
   }));
-  return { basis: 'assumed-exponent', target, reason: result.reason, from, table, knownErrors };
+  const { reason } = result;
+  return {
+    basis: 'assumed-exponent',
+    target,
+    reason,
+    from,
+    exponentThroughLevels,
+    table: table.toSorted((a, b) => a.exponent - b.exponent),
+    knownErrors,
+  };
 }
 
 function errorsOf(published: readonly PublishedPowerSeries[]): KnownErrors {
@@ -95,11 +115,15 @@ export function powerAnswerLines(answer: PowerAnswer): string[] {
     );
     if (extrapolated) lines.push('this lies outside the powers that were measured');
   } else {
+    const { from, exponentThroughLevels } = answer;
+    const mean = from.count === 1 ? '' : `, the mean of ${from.count} readings,`;
     lines.push(
       `k is assumed: ${answer.reason}`,
-      `from ${formatSignificant(answer.from.performance)} at ${answer.from.power} W to ${target.power} W${more}:`,
-      ...answer.table.map(
-        ({ exponent, performance }) => `  k = ${exponent.toFixed(1)}: ${formatSignificant(performance)}`,
+      `from ${formatSignificant(from.performance)} at ${from.power} W${mean} to ${target.power} W${more}:`,
+      ...answer.table.map(({ exponent, performance }) =>
+        exponent === exponentThroughLevels
+          ? `  k = ${exponent.toFixed(2)}: ${formatSignificant(performance)} (k through the two levels)`
+          : `  k = ${exponent.toFixed(1)}: ${formatSignificant(performance)}`,
       ),
     );
   }

@@ -2,13 +2,12 @@ import {
   bandwidthsOf,
   peakOf,
   referenceRange,
-  type CatalogDevice,
   type DataType,
   type MeasuredQuantity,
   type PublishedReading,
 } from '../catalog/index.ts';
 import type { EngineDescription, EngineDevice } from '../engine/index.ts';
-import { mergeTelemetry, type MachineFacts, type Telemetry } from '../machine/index.ts';
+import { mergeTelemetry, type CatalogueMatch, type MachineFacts, type Telemetry } from '../machine/index.ts';
 import {
   bandwidthCurves,
   bandwidthLevels,
@@ -45,6 +44,10 @@ export interface Reference {
 export interface TheoreticalRoof {
   readonly deviceId: string;
   readonly deviceName: string;
+  /** `override`: the user named the entry. */
+  readonly chosenBy: CatalogueMatch['chosenBy'];
+  /** What the figures are for: all cores, CUs or SMs of the device. */
+  readonly units: { readonly kind: string; readonly count: number | null };
   readonly peaks: readonly { readonly type: string; readonly flopPerSecond: FlopPerSecond }[];
   /** Slowest first: which modules are fitted decides. */
   readonly bandwidthsBytesPerSecond: readonly BytesPerSecond[];
@@ -87,7 +90,8 @@ export interface ProbeFacts extends Omit<
   readonly readings: readonly ProbeReading[];
   /** Of the device, smallest first; empty where they are unknown. */
   readonly caches: readonly CacheLevel[];
-  readonly catalogDevice: CatalogDevice | null;
+  /** null: the machine says nothing of such a device. */
+  readonly catalogueMatch: CatalogueMatch | null;
   /** Of any device. */
   readonly published: readonly PublishedReading[];
   readonly speeds: readonly MeasuredSpeed[];
@@ -115,7 +119,7 @@ const REFERENCES: readonly {
 
 /** Judges what a probe has read. Pure: the same readings give the same report. */
 export function buildProbeReport(facts: ProbeFacts): ProbeReport {
-  const { parts, readings, caches, catalogDevice, published, speeds, ...shown } = facts;
+  const { parts, readings, caches, catalogueMatch, published, speeds, ...shown } = facts;
   const curves = bandwidthCurves(readings);
   const levels = bandwidthLevels(curves, facts.threads, caches);
   const results = gemmResults(readings);
@@ -135,7 +139,7 @@ export function buildProbeReport(facts: ProbeFacts): ProbeReport {
     bandwidth: part('bandwidth', curves.length > 0, { levels, curves }),
     gemm: part('gemm', results.length > 0, { results }),
     transfer: part('transfer', transfers.length > 0, { curves: transfers }),
-    theory: theoryOf(catalogDevice, published),
+    theory: theoryOf(catalogueMatch, published),
     roofline: rooflineOf(results, levels, speeds),
     telemetry: readings
       .flatMap(({ subject, telemetry }) => (subject.kind === 'part' ? (telemetry ?? []) : []))
@@ -152,11 +156,16 @@ const PART_OF: Readonly<Record<ProbeReading['subject']['kind'], ProbePart | null
 };
 
 function theoryOf(
-  device: CatalogDevice | null,
+  match: CatalogueMatch | null,
   published: readonly PublishedReading[],
 ): Finding<TheoreticalRoof> {
-  if (device === null)
-    return { missing: 'this device is not in the catalogue (ridgepoint devices lists what is)' };
+  if (match === null || match.device === null) {
+    const who = match === null ? 'what this device is' : `an entry called '${match.seen}'`;
+    return {
+      missing: `the catalogue does not say ${who}; --datasheet names one (ridgepoint devices lists them)`,
+    };
+  }
+  const { device, chosenBy } = match;
   const peaks = PEAK_TYPES.flatMap(([type, dataType]) => {
     const peak = peakOf(device, dataType);
     return peak === null ? [] : [{ type, flopPerSecond: peak.flopPerSecond }];
@@ -165,6 +174,8 @@ function theoryOf(
     found: {
       deviceId: device.id,
       deviceName: device.name,
+      chosenBy,
+      units: device.units,
       peaks,
       bandwidthsBytesPerSecond: bandwidthsOf(device).map(({ bytesPerSecond }) => bytesPerSecond),
       references: REFERENCES.flatMap(({ quantity, type, dataType }) => {

@@ -38,17 +38,36 @@ function deviceSection({ engine, device, threads, theory, interrupted, notes }: 
     ['device', `${device.description} (${device.name})`],
     ['engine', `llama.cpp ${engine.version ?? engine.buildCommit} (${engine.id}), threads: ${threads}`],
   ];
-  rows.push([
-    'datasheet',
-    'found' in theory
-      ? `${theory.found.deviceName} (ridgepoint devices show ${theory.found.deviceId})`
-      : `unknown: ${theory.missing}`,
-  ]);
+  if ('missing' in theory) {
+    rows.push(['datasheet', `unknown: ${theory.missing}`]);
+  } else {
+    const { deviceName, deviceId, chosenBy } = theory.found;
+    const named = chosenBy === 'override' ? ', as you named it' : '';
+    rows.push(['datasheet', `${deviceName} (ridgepoint devices show ${deviceId})${named}`]);
+  }
   return {
     title: 'Probed',
     rows,
-    notes: [...(interrupted ? ['Stopped early: this is what was measured until then.'] : []), ...notes],
+    notes: [
+      ...(interrupted ? ['Stopped early: this is what was measured until then.'] : []),
+      ...wholeProcessor(theory, device, threads),
+      ...notes,
+    ],
   };
+}
+
+/** A datasheet's figures are for all cores; fewer are probed in a virtual machine, or when the user says so. */
+function wholeProcessor(
+  theory: ProbeReport['theory'],
+  { kind }: ProbeReport['device'],
+  threads: number,
+): string[] {
+  if ('missing' in theory || kind !== 'cpu') return [];
+  const { count } = theory.found.units;
+  if (theory.found.units.kind !== 'core' || count === null || count <= threads) return [];
+  return [
+    `The datasheet's figures are for all ${count} cores; this probe used ${threads} ${threads === 1 ? 'thread' : 'threads'}.`,
+  ];
 }
 
 function bandwidthSection({ bandwidth, theory, device }: ProbeReport): ReportSection {
@@ -71,6 +90,11 @@ function bandwidthSection({ bandwidth, theory, device }: ProbeReport): ReportSec
     );
     notes.push(
       `the caches of this device are not known: memory is its largest set, ${formatBytes(bytes(largest))}`,
+    );
+  }
+  if (device.kind === 'cpu') {
+    notes.push(
+      'write and triad fetch what they overwrite, which is not counted; so does copy where memcpy does not store past the caches',
     );
   }
   if ('found' in theory) {

@@ -19,7 +19,8 @@ const SHORT_ROW = 256;
 const MANY_ROWS = 128;
 /**
  * Floats between two arrays. Arrays that start at the same place of a 4 KiB page hinder each other in first-level
- * caches (Intel, "Optimization Reference Manual", 4K aliasing).
+ * caches (Intel, "Optimization Reference Manual", 4K aliasing): on a Zen 4 a copy without it takes 15 % longer
+ * (docs/ceilings.md).
  */
 const GAP_FLOATS = 272;
 /** A graph of passes takes at least this long, so that starting it does not count. */
@@ -93,8 +94,10 @@ function timePasses(
     };
     const { sources } = ARRAYS[operation];
     const first = spaced(columns, rows);
-    const second = sources > 1 ? spaced(columns, rows) : spaced(columns, 1);
+    const another = sources > 1 ? spaced(columns, rows) : null;
     const target = operation === 'read' ? spaced(rows, 1) : sources > 0 ? spaced(columns, rows) : first;
+    // Behind the target: between two arrays there is the gap alone.
+    const second = another ?? spaced(columns, 1);
     memory = ggml('void *ggml_backend_alloc_ctx_tensors_from_buft(void *ctx, void *buft)')(
       arrayContext,
       compute.ownMemory,

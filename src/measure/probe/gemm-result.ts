@@ -10,6 +10,7 @@ import type { Telemetry } from '../../machine/index.ts';
 import type { ProbedRate } from './bandwidth.ts';
 import { gemmRate } from './gemm.ts';
 import type { ProbeReading } from './record.ts';
+import { bestOf } from './search.ts';
 import { operationsOf, shapeLabel, type Shape } from './shape-space.ts';
 
 /** What a search over shapes of one type came to. */
@@ -17,7 +18,7 @@ export interface GemmResult {
   readonly by: 'ggml' | 'torch';
   readonly type: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** The best shape, by the median of all its timings, with the interval of its samples. */
+  /** The shape that the search chose, by the median of all its timings, with the interval of its samples. */
   readonly best: { readonly shape: Shape; readonly rate: ProbedRate<FlopPerSecond> };
   /** Over the shapes that were timed, each by its median. */
   readonly median: FlopPerSecond;
@@ -65,7 +66,7 @@ export function gemmResults(readings: readonly ProbeReading[]): GemmResult[] {
 function gemmResult(group: readonly ProbeReading[]): GemmResult | null {
   const first = group[0]?.subject;
   if (first?.kind !== 'matmul') return null;
-  const shapes = new Map<string, { shape: Shape; rates: number[]; samples: Nanoseconds[] }>();
+  const shapes = new Map<string, { shape: Shape; rates: FlopPerSecond[]; samples: Nanoseconds[] }>();
   let steady: SteadyRate | null = null;
   let telemetry: Telemetry | null = null;
   let timings = 0;
@@ -88,7 +89,8 @@ function gemmResult(group: readonly ProbeReading[]): GemmResult | null {
     shapes.set(shapeLabel(shape), entry);
   }
   const timed = [...shapes.values()].map((entry) => ({ ...entry, rate: median(sortSamples(entry.rates)) }));
-  const [best] = timed.toSorted((a, b) => b.rate - a.rate);
+  const chosen = bestOf(timed);
+  const best = timed.find(({ shape }) => chosen !== null && shapeLabel(shape) === shapeLabel(chosen.shape));
   if (best === undefined) return null;
   const rates = timed.map(({ rate }) => rate);
   return {

@@ -1,7 +1,7 @@
 import { median, seededRandom, sortSamples } from '../../stats/index.ts';
 import { flopPerSecond, type FlopPerSecond } from '../../units/index.ts';
 import { shapeLabel, shapesOf, spaceSize, type Shape, type ShapeSpace } from './shape-space.ts';
-import { expectedImprovement, newSurrogate, type Surrogate } from './surrogate.ts';
+import { expectedImprovement, newSurrogate, surpriseOf, type Surrogate } from './surrogate.ts';
 
 /** Times one shape: its rate, or null when it cannot be run (too large for the device, say). */
 export type TimeShape = (shape: Shape) => Promise<FlopPerSecond | null>;
@@ -38,7 +38,7 @@ const MOST_EVALUATIONS = 400;
 /** Of the budget: spread over the whole space before anything is expected of any shape. */
 const SPREAD_SHARE = 0.35;
 /** Of the budget: timed again at the end, because the best of many noisy timings looks better than it is. */
-const CONFIRM_SHARE = 0.12;
+const CONFIRM_SHARE = 0.2;
 const MOST_CONFIRMED = 8;
 /**
  * Candidates that the model is asked about before each timing, which takes it some milliseconds. A finer space is
@@ -74,7 +74,8 @@ export async function searchExhaustively(
 /**
  * Finds a shape whose rate is close to the best of the space without timing more than a twentieth of it: spreads the
  * first timings over the space, then times where a model of the surface ({@link newSurrogate}) expects the greatest
- * improvement, first in a thinned space where the whole one is too fine, and times the best few again.
+ * improvement, first in a thinned space where the whole one is too fine, and times the best few again. A timing that is
+ * much slower than expected is made again at once ({@link settle}).
  * What is timed next follows from the earlier timings alone, so a search that is given them again goes on from there.
  */
 export async function searchAdaptively(
@@ -195,6 +196,12 @@ class Model {
     if (rate !== null) this.#surrogate.observe(index, rate / this.#scale);
   }
 
+  /** How far a rate lies above what is expected of a shape, in standard deviations. */
+  surprise(shape: Shape, rate: FlopPerSecond): number {
+    const index = this.#indices.get(shapeLabel(shape));
+    return index === undefined ? 0 : surpriseOf(this.#surrogate, index, rate / this.#scale);
+  }
+
   /** The shape that has not been timed and is expected to improve most on the best of those that have. */
   mostPromising(): Shape | null {
     const best = Math.max(...this.#runnable().map(({ mean }) => mean));
@@ -237,8 +244,33 @@ async function follow(model: Model, next: () => Shape | null, log: TimingLog, un
   while (log.evaluations < until && !log.isOver()) {
     const shape = next();
     if (shape === null) return;
-    model.observe(shape, await log.time(shape));
+    for (const rate of await settle(model, shape, log, until)) model.observe(shape, rate);
   }
+}
+
+/** Standard deviations below what the model expects, beyond which a timing is made again. */
+const SURPRISE = 2;
+/** How far two timings of one shape may lie apart, as a share, before a third one decides. */
+const AGREEMENT = 0.08;
+
+/**
+ * Times a shape once; where that comes out much slower than expected, again, and where the two disagree a third time:
+ * another program that got in the way once would hide the best shape for good.
+ * @returns what is to be observed: the timings that agree, or the median of three.
+ */
+async function settle(
+  model: Model,
+  shape: Shape,
+  log: TimingLog,
+  until: number,
+): Promise<readonly (FlopPerSecond | null)[]> {
+  const mayGoOn = (): boolean => log.evaluations < until && !log.isOver();
+  const first = await log.time(shape);
+  if (first === null || model.surprise(shape, first) > -SURPRISE || !mayGoOn()) return [first];
+  const second = await log.time(shape);
+  if (second === null || Math.abs(second / first - 1) <= AGREEMENT || !mayGoOn()) return [first, second];
+  const third = await log.time(shape);
+  return third === null ? [first, second] : [flopPerSecond(median(sortSamples([first, second, third])))];
 }
 
 interface ShapeMedian {
@@ -256,14 +288,16 @@ function mediansOf(timed: readonly TimedShape[]): ShapeMedian[] {
   });
 }
 
+/** Twice the noise of one timing: what a single timing may be too high by. */
+const TIMING_ERROR = 0.03;
+
 /**
- * The shape with the highest median; where some were timed again, one of those, because a single timing that leads is
- * more likely lucky than best. null when no shape could be run.
+ * The shape whose rate is highest even if its timings were lucky: its median less an error that shrinks with their
+ * number. A single timing that leads narrowly is more likely lucky than best. null when no shape could be run.
  */
 export function bestOf(timed: readonly TimedShape[]): SearchResult['best'] {
-  const medians = mediansOf(timed);
-  const again = medians.filter(({ count }) => count > 1);
-  const [best] = (again.length > 0 ? again : medians).toSorted((a, b) => b.rate - a.rate);
+  const bound = ({ rate, count }: ShapeMedian): number => rate * (1 - TIMING_ERROR / Math.sqrt(count));
+  const [best] = mediansOf(timed).toSorted((a, b) => bound(b) - bound(a));
   return best === undefined ? null : { shape: best.shape, rate: best.rate };
 }
 
@@ -282,10 +316,6 @@ class TimingLog {
     return this.#options.isOver?.() ?? false;
   }
 
-  has(shape: Shape): boolean {
-    return this.#timed.has(shapeLabel(shape));
-  }
-
   async time(shape: Shape): Promise<FlopPerSecond | null> {
     const rate = await this.#time(shape);
     const label = shapeLabel(shape);
@@ -295,11 +325,6 @@ class TimingLog {
     this.evaluations += 1;
     this.#options.onProgress?.(this.result());
     return rate;
-  }
-
-  /** Shapes that could be run, each with the median of its rates. */
-  medians(): ShapeMedian[] {
-    return mediansOf([...this.#timed.values()]);
   }
 
   result(): SearchResult {
