@@ -160,10 +160,11 @@ function theoryOf(
   published: readonly PublishedReading[],
 ): Finding<TheoreticalRoof> {
   if (match === null || match.device === null) {
-    const who = match === null ? 'what this device is' : `an entry called '${match.seen}'`;
-    return {
-      missing: `the catalogue does not say ${who}; --datasheet names one (ridgepoint devices lists them)`,
-    };
+    const reason =
+      match === null
+        ? 'the machine does not say what this device is'
+        : `the catalogue has no entry called '${match.seen}'`;
+    return { missing: `${reason}; --datasheet names one (ridgepoint devices lists them)` };
   }
   const { device, chosenBy } = match;
   const peaks = PEAK_TYPES.flatMap(([type, dataType]) => {
