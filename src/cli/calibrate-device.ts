@@ -1,8 +1,7 @@
 import { matchCatalogue, valueOf, type MachineFacts } from '../machine/index.ts';
 import { readDeviceRecords } from '../catalog/host/index.ts';
 import type { CatalogDevice } from '../catalog/index.ts';
-import type { EngineProbe } from '../engine/index.ts';
-import { EngineFailure } from '../engine/index.ts';
+import { EngineFailure, type EngineProbe } from '../engine/index.ts';
 import { ceilingProducts, ratesByType, type Product, type TimedRound } from '../measure/index.ts';
 import type { GgmlTypeName } from '../model/index.ts';
 import { ownDeviceId, type OwnDevice } from '../predict/index.ts';
@@ -23,21 +22,27 @@ export interface ComputingPart {
 export function computingPart(facts: MachineFacts, unit: 'cpu' | 'gpu'): ComputingPart | null {
   const match = matchCatalogue(facts, readDeviceRecords()).find(({ part }) => part === unit);
   if (match === undefined || match.seen === '') return null;
-  const gpu = unit === 'gpu' ? (valueOf(facts.gpus) ?? [])[0] : undefined;
-  const integrated = gpu !== undefined && valueOf(gpu.integrated) === true;
-  const vendor = gpu === undefined ? valueOf(facts.cpu.vendor) : valueOf(gpu.vendor);
-  const memory =
-    gpu === undefined || integrated ? valueOf(facts.memory.totalBytes) : valueOf(gpu.memoryTotalBytes);
   // A virtual machine with some of a processor's cores has some of its bandwidth and peaks: nobody publishes which.
   const isWhole = unit === 'gpu' || match.evidence.every(({ agrees }) => agrees);
   return {
     unit,
     name: match.seen,
-    vendor: vendorName(vendor ?? ''),
-    integrated,
-    memoryBytes: memory ?? null,
+    ...partDetails(facts, unit),
     listed: isWhole ? match.device : null,
   };
+}
+
+/** What the facts say of a part besides its name. */
+export function partDetails(
+  facts: MachineFacts,
+  unit: 'cpu' | 'gpu',
+): Pick<ComputingPart, 'vendor' | 'integrated' | 'memoryBytes'> {
+  const gpu = unit === 'gpu' ? (valueOf(facts.gpus) ?? [])[0] : undefined;
+  const integrated = gpu !== undefined && valueOf(gpu.integrated) === true;
+  const vendor = gpu === undefined ? valueOf(facts.cpu.vendor) : valueOf(gpu.vendor);
+  const memory =
+    gpu === undefined || integrated ? valueOf(facts.memory.totalBytes) : valueOf(gpu.memoryTotalBytes);
+  return { vendor: vendorName(vendor ?? ''), integrated, memoryBytes: memory ?? null };
 }
 
 /** The names that processors give for their vendors (CPUID leaf 0), as the catalogue writes them. */
@@ -60,6 +65,7 @@ export async function timeRound(
   signal: AbortSignal,
 ): Promise<TimedRound> {
   const timed: { product: Product; samplesNanoseconds: TimedRound[number]['samplesNanoseconds'] }[] = [];
+  let refusal: EngineFailure | null = null;
   for (const product of ceilingProducts(lastLevelCacheBytes, types)) {
     signal.throwIfAborted();
     try {
@@ -69,8 +75,10 @@ export async function timeRound(
       signal.throwIfAborted();
       // A backend that lacks a type has no rate for it; the type most like it stands in.
       if (!(error instanceof EngineFailure)) throw error;
+      refusal = error;
     }
   }
+  if (timed.length === 0 && refusal !== null) throw refusal;
   return timed;
 }
 

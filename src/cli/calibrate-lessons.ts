@@ -1,6 +1,7 @@
 import { summarise, type MeasurementRecord } from '../measure/index.ts';
 import {
   calibrate,
+  MEASURED_SHIFTS,
   type Calibration,
   type CalibrationPoint,
   type PredictedTest,
@@ -52,15 +53,20 @@ export function lessonOf(
 
 /** What all lessons together teach. */
 export function calibrationFrom(lessons: readonly Lesson[], target: Target, measuredAt: string): Calibration {
-  const pointsOf = (metric: PredictedTest['metric']): CalibrationPoint[] =>
-    lessons.filter(({ test }) => test.metric === metric).map(({ point }) => point);
+  const shiftsOf = (metric: PredictedTest['metric']): number[] => {
+    const points: CalibrationPoint[] = lessons
+      .filter(({ test }) => test.metric === metric)
+      .map(({ point }) => point);
+    const isMeasured = target.device.measured !== undefined;
+    return [...(isMeasured ? calibrate(metric, points, MEASURED_SHIFTS[metric]) : calibrate(metric, points))];
+  };
   return {
     deviceId: target.device.id,
     backend: target.backend.exact,
     measuredAt,
     points: lessons.length,
-    generation: [...calibrate('generation', pointsOf('generation'))],
-    prompt: [...calibrate('prompt', pointsOf('prompt'))],
+    generation: shiftsOf('generation'),
+    prompt: shiftsOf('prompt'),
   };
 }
 

@@ -10,10 +10,11 @@ import {
 } from '../measure/index.ts';
 import { testName } from '../report/index.ts';
 import { sweepProgress } from '../store/index.ts';
-import { formatSeconds, seconds, type Seconds } from '../units/index.ts';
+import { seconds, type Seconds } from '../units/index.ts';
 import { weightMemory, type ChosenEngine } from './bench-engine.ts';
 import { openLog, sweepHost, type Machine } from './bench-host.ts';
 import { architecturesOf, sweepModel } from './bench-models.ts';
+import { startPointProgress } from './bench-progress.ts';
 import type { CliContext } from './context.ts';
 
 const BENCHMARK = { id: 'ridgepoint.calibrate', version: 1 } as const;
@@ -25,8 +26,10 @@ const GENERATED_TOKENS = 32;
 const POINT_BUDGET = seconds(12);
 const LIMITS = { loadMilliseconds: 10 * 60_000, repetitionMilliseconds: 15 * 60_000 } as const;
 /** Longest first. A shorter prompt says less of long ones, but a slow machine is not to be kept busy for an hour. */
-const PROMPTS = [512, 256, 128] as const;
-const DEPTHS = [4096, 2048, 1024] as const;
+const SHORTEST_PROMPT = 128;
+const PROMPTS = [512, 256, SHORTEST_PROMPT] as const;
+const LEAST_DEPTH = 1024;
+const DEPTHS = [4096, 2048, LEAST_DEPTH] as const;
 /** What one repetition, and filling the cache once, may take of the whole model; samples of its layers take half. */
 const LONGEST_PROMPT = seconds(20);
 const LONGEST_FILL = seconds(180);
@@ -38,11 +41,10 @@ export interface CalibrationPlan {
 }
 
 /** Chooses lengths by what is predicted for the dense model before anything is measured. */
-export function planCalibration(promptSeconds: (tokens: number, depth: number) => Seconds): CalibrationPlan {
+export function planCalibration(promptSeconds: (tokens: number) => Seconds): CalibrationPlan {
   return {
-    promptTokens:
-      PROMPTS.find((tokens) => promptSeconds(tokens, 0) <= LONGEST_PROMPT) ?? PROMPTS.at(-1) ?? 128,
-    depthTokens: DEPTHS.find((tokens) => promptSeconds(tokens, 0) <= LONGEST_FILL) ?? DEPTHS.at(-1) ?? 1024,
+    promptTokens: PROMPTS.find((tokens) => promptSeconds(tokens) <= LONGEST_PROMPT) ?? SHORTEST_PROMPT,
+    depthTokens: DEPTHS.find((tokens) => promptSeconds(tokens) <= LONGEST_FILL) ?? LEAST_DEPTH,
   };
 }
 
@@ -73,42 +75,32 @@ export async function measurePoints(
       `Going on with an interrupted calibration: ${finished.size} of ${points.length} points are done.`,
     );
   }
+  const progress = startPointProgress(points.length, finished.size, context);
   const host = sweepHost(chosen, machine, log, (event) => {
-    if (event.kind === 'point-started') {
+    progress.update(event);
+    if (event.kind === 'point-started' && !context.isTerminal) {
       const { model, test } = event.point;
-      const number = `${event.index + 1} of ${points.length}`;
       context.stderr(
-        context.errorColors.dim(`Measuring ${number}: ${model.facts.name}, ${testName(test)} ...`),
+        `Measuring ${event.index + 1} of ${points.length}: ${model.facts.name}, ${testName(test)} ...`,
       );
     }
-    if (event.kind !== 'point-settled' || event.record.failure === null) return;
-    context.stderr(`warning: ${event.record.outcome}: ${event.record.failure.sentence}`);
+    if (event.kind === 'point-settled' && event.record.failure !== null) {
+      context.stderr(`warning: ${event.record.outcome}: ${event.record.failure.sentence}`);
+    }
   });
-  const start = performance.now();
+  const sweep = {
+    benchmark: BENCHMARK,
+    key,
+    run: resumed?.run ?? randomUUID(),
+    points,
+    finished: new Set(finished.keys()),
+    repetitions: { count: 'adaptive', budgetSeconds: POINT_BUDGET },
+    limits: LIMITS,
+  } as const;
   try {
-    const measured = await runSweep(
-      {
-        benchmark: BENCHMARK,
-        key,
-        run: resumed?.run ?? randomUUID(),
-        points,
-        finished: new Set(finished.keys()),
-        repetitions: { count: 'adaptive', budgetSeconds: POINT_BUDGET },
-        limits: LIMITS,
-      },
-      host,
-      context.signal,
-    );
-    const took = seconds((performance.now() - start) / 1000);
-    context.stderr(context.errorColors.dim(`The points took ${formatSeconds(took)}.`));
-    return [...finished.values(), ...measured];
-  } catch (error) {
-    if (context.signal.aborted) {
-      context.stderr(
-        'Stopped; the points that are done are kept, and the predictions are as before. The same command goes on from here.',
-      );
-    }
-    throw error;
+    return [...finished.values(), ...(await runSweep(sweep, host, context.signal))];
+  } finally {
+    progress.stop();
   }
 }
 

@@ -1,8 +1,8 @@
 import { gatherMachine } from '../machine/host/index.ts';
 import { identify, valueOf } from '../machine/index.ts';
 import { MIX_TYPES, type MeasurementRecord, type TimedRound } from '../measure/index.ts';
-import type { CalibrationFile, OwnDevice, Predictor } from '../predict/index.ts';
-import { readCalibrationFile, writeCalibration } from '../predict/host/index.ts';
+import type { OwnDevice, Predictor } from '../predict/index.ts';
+import { writeCalibration } from '../predict/host/index.ts';
 import {
   bytesPerSecond,
   flopPerSecond,
@@ -20,18 +20,33 @@ import { calibrationPath, type CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
 import type { CalibrateFlags } from './prediction-options.ts';
-import { openModel, openPredictor, openTarget, targetOfOwn, type Target } from './prediction-target.ts';
+import {
+  openModel,
+  openPredictor,
+  openTarget,
+  ownMeasurements,
+  targetOfOwn,
+  type OwnMeasurements,
+  type Target,
+} from './prediction-target.ts';
 
 /** Measures three points, or takes what was measured, and keeps what they teach about this machine. */
 export async function runCalibrate(flags: CalibrateFlags, context: CliContext): Promise<ExitCode> {
   const file = calibrationPath(context.paths);
   // A file that cannot be read is said so before minutes are spent on measuring.
-  const before = readCalibrationFile(file);
+  const before = ownMeasurements(context);
   const predictor = openPredictor(context, []);
   const { target, own, records } =
     flags.fromRecords === true
       ? await fromRecords(flags, before, context)
-      : await measured(flags, predictor, context);
+      : await measured(flags, predictor, context).catch((error: unknown) => {
+          if (context.signal.aborted) {
+            context.stderr(
+              'Stopped; the points that are done are kept, and the predictions are as before. The same command goes on from there.',
+            );
+          }
+          throw error;
+        });
   const lessons: Lesson[] = [];
   for (const record of records) {
     // The record of a file that has gone since says nothing any more; names of the catalogue stay.
@@ -64,7 +79,7 @@ export async function runCalibrate(flags: CalibrateFlags, context: CliContext): 
   } else printLessons(lessons, target, own, context);
   if (failures.length === 0) return 0;
   context.stderr(
-    `${failures.length} points could not be measured, and the calibration is without them; the same command tries them again.`,
+    `${failures.length} points could not be measured, and the calibration is without them; ridgepoint results --json says why.`,
   );
   return 1;
 }
@@ -89,11 +104,11 @@ async function measured(flags: CalibrateFlags, predictor: Predictor, context: Cl
   const target =
     early === null ? await openTarget(flags.machine, backend) : targetOfOwn(early, 'this machine');
   const dense = await openModel(DENSE_MODEL, context);
-  const plan = planCalibration((tokens, depth) =>
+  const plan = planCalibration((tokens) =>
     target.device.peaks.fp16 === null && target.device.peaks.fp32 === null
       ? seconds(0)
       : predictor.predict(
-          dense.configurationOn(target, { depth, ubatch: null, flashAttention: null, cacheType: null }),
+          dense.configurationOn(target, { depth: 0, ubatch: null, flashAttention: null, cacheType: null }),
           { metric: 'prompt', tokens },
           dense.id,
         ).seconds,
@@ -141,7 +156,7 @@ async function addRound(
 
 async function fromRecords(
   flags: CalibrateFlags,
-  kept: CalibrationFile,
+  kept: OwnMeasurements,
   context: CliContext,
 ): Promise<Evidence> {
   const { records } = await openLog(context).readAll();
@@ -151,7 +166,9 @@ async function fromRecords(
   const target = await openTarget(flags.machine, backend, kept);
   return {
     target,
-    own: (kept.devices ?? []).find(({ id }) => id === target.device.id) ?? null,
+    own:
+      [...(await kept.probed()), ...(kept.devices ?? [])].findLast(({ id }) => id === target.device.id) ??
+      null,
     records: lessonRecords(records, { machine: partsOf(facts), backend, threads: usualThreads(facts) }),
   };
 }

@@ -7,14 +7,14 @@ import type { ExplainFlags } from './prediction-options.ts';
 import { printDocument } from './output.ts';
 import { settingsOf } from './predict.ts';
 import { warnOfContext } from './prediction-memory.ts';
-import { openModel, openPredictor, openTarget, ownCalibrations } from './prediction-target.ts';
+import { openModel, openPredictor, openTarget, ownMeasurements } from './prediction-target.ts';
 
 /** Tokens of a generation test of llama-bench. */
 const GENERATED = 128;
 
 /** Shows where the time goes. */
 export async function runExplain(text: string, flags: ExplainFlags, context: CliContext): Promise<ExitCode> {
-  const target = await openTarget(flags.machine, flags.backend, ownCalibrations(context));
+  const target = await openTarget(flags.machine, flags.backend, ownMeasurements(context));
   const model = await openModel(text, context);
   const predictor = openPredictor(context);
   const configuration = model.configurationOn(target, settingsOf(flags, flags.depth));

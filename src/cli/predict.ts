@@ -20,7 +20,7 @@ import {
   openModel,
   openPredictor,
   openTarget,
-  ownCalibrations,
+  ownMeasurements,
   weightsFit,
   type PredictedModel,
   type Settings,
@@ -45,7 +45,7 @@ export async function runPredict(
   const predictor = openPredictor(context);
   const rows: Row[] = [];
   const targets: Target[] = [];
-  const kept = ownCalibrations(context);
+  const kept = ownMeasurements(context);
   for (const machine of flags.machine ?? [undefined]) {
     for (const backend of flags.backend ?? [undefined])
       targets.push(await openTarget(machine, backend, kept));

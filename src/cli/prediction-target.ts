@@ -9,7 +9,7 @@ import {
   type CatalogDevice,
 } from '../catalog/index.ts';
 import { readDeviceRecords, readMachineRecords, readModelRecords } from '../catalog/host/index.ts';
-import { identify, matchCatalogue, type CatalogueMatch, type MachineFacts } from '../machine/index.ts';
+import type { CatalogueMatch, MachineFacts } from '../machine/index.ts';
 import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
   computesOnCores,
@@ -80,7 +80,7 @@ export interface Settings {
 /** The predictor with the catalogue, the learned parameters and this machine's calibrations. */
 export function openPredictor(
   context: CliContext,
-  calibrations: readonly Calibration[] = ownCalibrations(context).calibrations,
+  calibrations: readonly Calibration[] = readCalibrationFile(calibrationPath(context.paths)).calibrations,
 ): Predictor {
   return new Predictor(
     readParameters(),
@@ -89,9 +89,17 @@ export function openPredictor(
   );
 }
 
-/** What `calibrate` kept: the calibrations, and devices of this machine that are in no catalogue. */
-export const ownCalibrations = (context: CliContext): CalibrationFile =>
-  readCalibrationFile(calibrationPath(context.paths));
+/** What was measured on this machine: calibrations, and its devices where they are in no catalogue. */
+export interface OwnMeasurements extends CalibrationFile {
+  /** What `probe` found, read when nothing else describes the machine. */
+  readonly probed: () => Promise<readonly OwnDevice[]>;
+}
+
+/** What `calibrate` and `probe` kept. */
+export const ownMeasurements = (context: CliContext): OwnMeasurements => ({
+  ...readCalibrationFile(calibrationPath(context.paths)),
+  probed: async () => (await import('./probed-device.ts')).probedDevices(context),
+});
 
 /** Resolves `name:QUANT`, a GGUF file or `org/repo:QUANT`. */
 export async function openModel(text: string, context: CliContext): Promise<PredictedModel> {
@@ -157,12 +165,12 @@ function hostBeside({ name, record, processor }: Target, hostDevice: string | nu
 
 /**
  * Resolves a machine or a device of the catalogue, a saved machine, or this one, with a backend or the usual one.
- * @param kept - what `calibrate` learned here: it decides what this machine is, and with which backend it computes.
+ * @param kept - what was measured here: it decides what this machine is, and with which backend it computes.
  */
 export async function openTarget(
   name: string | undefined,
   backend: string | undefined,
-  kept: CalibrationFile | null = null,
+  kept: OwnMeasurements | null = null,
 ): Promise<Target> {
   if (name === undefined) return targetOfThisMachine(backend, kept);
   if (existsSync(name)) return targetOfFacts(name, backend);
@@ -300,10 +308,11 @@ const isCpu = (backend: string | undefined): boolean => backend?.toLowerCase().s
 
 async function targetOfThisMachine(
   backend: string | undefined,
-  kept: CalibrationFile | null,
+  kept: OwnMeasurements | null,
 ): Promise<Target> {
+  const { identify } = await import('../machine/index.ts');
   const facts = identify(await (await import('../machine/host/index.ts')).gatherMachine());
-  const matches = partsIn(facts, backend);
+  const matches = await partsIn(facts, backend);
   for (const { seen, device, part } of matches) {
     // What was measured here goes before what is published of the device.
     const own = kept?.devices?.findLast(
@@ -316,6 +325,16 @@ async function targetOfThisMachine(
     const target = targetOf('this machine', device, 1, part === 'cpu' ? 'cpu' : (backend ?? calibrated));
     return withFacts(target, facts);
   }
+  const probed = (await kept?.probed()) ?? [];
+  for (const { seen, part } of matches) {
+    const own = probed.findLast(
+      (each) =>
+        each.name === seen && each.unit === part && (backend === undefined || each.backend === backend),
+    );
+    if (own === undefined) continue;
+    const { partDetails } = await import('./calibrate-device.ts');
+    return targetOfOwn({ ...own, ...partDetails(facts, part) }, 'this machine');
+  }
   const seen = matches.map((match) => match.seen).join(', ');
   throw new CommandFailure(
     `The catalogue has no entry for ${seen === '' ? 'this machine' : seen}: run ridgepoint calibrate${backend === undefined ? '' : ` --backend ${backend}`}, which measures it in some minutes, or name a similar machine or device with --machine.`,
@@ -324,7 +343,7 @@ async function targetOfThisMachine(
 
 async function targetOfFacts(file: string, backend: string | undefined): Promise<Target> {
   const facts = await (await import('./machine.ts')).readMachine(file);
-  const matches = partsIn(facts, backend);
+  const matches = await partsIn(facts, backend);
   const match = matches.find(({ device }) => device !== null);
   if (match?.device === undefined || match.device === null) {
     const seen = matches.map((each) => each.seen).join(', ');
@@ -336,7 +355,7 @@ async function targetOfFacts(file: string, backend: string | undefined): Promise
 }
 
 /** What the facts of a machine know better than the catalogue of devices: its memory, and its processor. */
-function withFacts(target: Target, facts: MachineFacts): Target {
+async function withFacts(target: Target, facts: MachineFacts): Promise<Target> {
   const { totalBytes } = facts.memory;
   const onCores = target.device.unit === 'cpu';
   const budget: MemoryBudget | null = onCores
@@ -344,12 +363,14 @@ function withFacts(target: Target, facts: MachineFacts): Target {
       ? { kind: 'processor', systemBytes: totalBytes.value }
       : null
     : budgetOfFacts(facts);
-  const processor = partsIn(facts, 'cpu').find(({ device }) => device !== null)?.device ?? null;
+  const parts = await partsIn(facts, 'cpu');
+  const processor = parts.find(({ device }) => device !== null)?.device ?? null;
   return { ...target, budget: budget ?? target.budget, processor };
 }
 
 /** The parts that may compute with a backend, GPUs first. */
-function partsIn(facts: MachineFacts, backend: string | undefined): CatalogueMatch[] {
+async function partsIn(facts: MachineFacts, backend: string | undefined): Promise<CatalogueMatch[]> {
+  const { matchCatalogue } = await import('../machine/index.ts');
   return matchCatalogue(facts, readDeviceRecords()).filter(
     ({ part }) => backend === undefined || (part === 'cpu') === isCpu(backend),
   );

@@ -11,7 +11,7 @@ export interface CalibrationPoint {
 }
 
 /** Terms that a device shifts together, and by how much without evidence: the spread between devices of a class. */
-interface Shift {
+export interface Shift {
   readonly terms: readonly string[];
   readonly sigma: number;
 }
@@ -45,16 +45,20 @@ const ITERATIONS = 8;
  * What own measurements teach about one device with one backend: shifts to add to the sums of effects of every
  * term, the most probable ones under the spread between devices (a Gauss-Newton step of maximum a posteriori
  * estimation, repeated).
+ * @param shifts - what may differ, and by how much; without it what differs between devices of one class.
  */
-export function calibrate(metric: Metric, points: readonly CalibrationPoint[]): Float64Array {
+export function calibrate(
+  metric: Metric,
+  points: readonly CalibrationPoint[],
+  shifts: readonly Shift[] = SHIFTS[metric],
+): Float64Array {
   const names = TERM_NAMES[metric];
-  const shifts = SHIFTS[metric];
   const offsets = new Float64Array(names.length);
   const state = new Float64Array(shifts.length);
   if (points.length === 0) return offsets;
   const distances = points.map((point) => distanceOf(metric, point)).sort((a, b) => a - b);
   const common = distances[Math.floor((distances.length - 1) / 2)] ?? 0;
-  const noise = points.map((point) => trustedNoise(metric, point, common));
+  const noise = points.map((point) => trustedNoise(metric, point, common, shifts));
   for (let iteration = 0; iteration < ITERATIONS; iteration += 1) {
     const jacobian: Float64Array[] = [];
     const residuals: number[] = [];
@@ -91,11 +95,16 @@ export function calibrate(metric: Metric, points: readonly CalibrationPoint[]): 
 const BELIEVABLE = 3;
 
 /** The variance of a point; of one that is not believable so much that it moves little. */
-function trustedNoise(metric: Metric, point: CalibrationPoint, common: number): number {
+function trustedNoise(
+  metric: Metric,
+  point: CalibrationPoint,
+  common: number,
+  shifts: readonly Shift[],
+): number {
   const noise = POINT_NOISE[metric] ** 2;
   const { shares } = sharesOf(metric, point, new Float64Array(TERM_NAMES[metric].length));
   let spread = noise;
-  for (const { terms, sigma } of SHIFTS[metric]) {
+  for (const { terms, sigma } of shifts) {
     const share = terms.reduce((sum, term) => sum + (shares[TERM_NAMES[metric].indexOf(term)] ?? 0), 0);
     spread += (share * sigma) ** 2;
   }

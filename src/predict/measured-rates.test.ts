@@ -3,11 +3,15 @@ import { readDeviceRecords, readModelRecords } from '../catalog/host/index.ts';
 import { resolveModelName } from '../catalog/index.ts';
 import { isMixName, MIX_NAMES, shapeOf } from '../model/index.ts';
 import { parseBackend } from './backend.ts';
+import { calibrate } from './calibrate.ts';
+import type { Calibration } from './calibration.ts';
 import { configure, type Configuration } from './configuration.ts';
 import { readParameters } from './host/index.ts';
 import { weightTypesOf } from './weight-types.ts';
 import { ownDeviceId, predictedOwnDevice, type OwnDevice } from './own-device.ts';
+import { MEASURED_SHIFTS } from './measured-shifts.ts';
 import { Predictor } from './predict.ts';
+import type { PredictedTest, Prediction } from './situation.ts';
 import { parseQuantisation } from './quantisation.ts';
 import { workOf } from './work.ts';
 
@@ -119,6 +123,48 @@ describe('a device whose rates were measured', () => {
     const { dense, head } = configuration.bytes;
     const { tokensPerSecond } = predictor.predict(configuration, { metric: 'generation', context: 64 }, null);
     expect(tokensPerSecond).toBeLessThanOrEqual(51.7e9 / (dense + head));
+  });
+});
+
+describe('a calibration of a device whose rates were measured', () => {
+  const lengthOf = (name: string, test: PredictedTest, depth: number, after: readonly Calibration[] = []) => {
+    const configuration = { ...configurationOf(name), depth };
+    const catalog = { devices: readDeviceRecords(), models: readModelRecords() };
+    const own = new Predictor(readParameters(), catalog, after);
+    return { configuration, prediction: own.predict(configuration, test, null) };
+  };
+  const deep = { metric: 'prompt', tokens: 512 } as const;
+
+  it('finds slow attention where only the point at depth is slow, and leaves the products alone', () => {
+    const points = [0, 4096].map((depth) => {
+      const { configuration, prediction } = lengthOf('llama-3.2-3b:Q4_K_M', deep, depth);
+      const attention = prediction.terms.find(({ name }) => name === 'attention')?.seconds ?? 0;
+      // Attention twice as slow as it was taken for.
+      const logSeconds = Math.log(prediction.seconds + attention);
+      return { ...predictor.uncalibrated(configuration, deep), logSeconds };
+    });
+    const calibration: Calibration = {
+      deviceId: OWN.id,
+      backend: 'cpu',
+      measuredAt: OWN.measuredAt,
+      points: 2,
+      generation: [],
+      prompt: [...calibrate('prompt', points, MEASURED_SHIFTS.prompt)],
+    };
+    for (const depth of [0, 2048]) {
+      const before = lengthOf('qwen3-1.7b:Q8_0', deep, depth).prediction;
+      const after = lengthOf('qwen3-1.7b:Q8_0', deep, depth, [calibration]).prediction;
+      const ratioOf = (term: string): number => {
+        const of = (each: Prediction): number =>
+          each.terms.find(({ name }) => name === term)?.seconds ?? Number.NaN;
+        return of(after) / of(before);
+      };
+      expect(after.basis).toBe('calibrated');
+      expect(ratioOf('attention')).toBeGreaterThan(1.6);
+      expect(ratioOf('attention')).toBeLessThan(2.2);
+      expect(ratioOf('matmul')).toBeGreaterThan(0.95);
+      expect(ratioOf('matmul')).toBeLessThan(1.08);
+    }
   });
 });
 

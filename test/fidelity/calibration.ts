@@ -1,11 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { computingPart, ownDevice, timeRound } from '../../src/cli/calibrate-device.ts';
-import { calibrationFrom, lessonOf, type Lesson } from '../../src/cli/calibrate-lessons.ts';
 import { DENSE_MODEL, EXPERT_MODEL } from '../../src/cli/calibrate-points.ts';
 import { createContext } from '../../src/cli/context.ts';
-import { openModel, openPredictor, targetOfOwn, type Target } from '../../src/cli/prediction-target.ts';
-import { readDeviceRecords, readModelRecords } from '../../src/catalog/host/index.ts';
 import { openEmbeddedEngine } from '../../src/engine/host/index.ts';
 import { gatherMachine, startTelemetry } from '../../src/machine/host/index.ts';
 import { identify, recommendedThreads, valueOf } from '../../src/machine/index.ts';
@@ -13,6 +10,7 @@ import {
   MIX_TYPES,
   planLayers,
   runSweep,
+  summariseOrExplain,
   type MeasurementRecord,
   type ModelFile,
   type SweepModel,
@@ -20,9 +18,15 @@ import {
 } from '../../src/measure/index.ts';
 import { openCache } from '../../src/cli/cache.ts';
 import { parameterCount, weightBytes } from '../../src/model/index.ts';
-import { OWN_MACHINE_FILE, ownMachineSchema, type OwnMachineSession } from '../../tools/fit/own-machine.ts';
-import { readParameters } from '../../src/predict/host/index.ts';
-import { Predictor, type Calibration } from '../../src/predict/index.ts';
+import {
+  judgeSession,
+  OWN_MACHINE_FILE,
+  ownMachineSchema,
+  rowName,
+  type JudgedRow,
+  type MeasuredRow,
+  type OwnMachineSession,
+} from '../../tools/fit/own-machine.ts';
 import { testName } from '../../src/report/index.ts';
 import { bytes, seconds } from '../../src/units/index.ts';
 import { shapeNamed } from './models.ts';
@@ -31,7 +35,8 @@ import { printRows } from './table.ts';
 /** Each session is calibrated anew; none of its judged models is one of the points. */
 const SESSIONS: readonly (readonly string[])[] = [
   ['qwen3-1.7b:Q8_0', 'olmoe-1b-7b:Q4_K_M'],
-  ['gemma-3-4b:Q4_0', 'granite-3.3-2b:Q5_K_M'],
+  ['gemma-3-4b:Q4_0', 'olmo-2-1b:Q6_K'],
+  ['granite-3.3-2b:Q5_K_M', 'smollm2-1.7b:Q8_0'],
 ];
 const PROMPT = 512;
 const GENERATED = 32;
@@ -48,6 +53,7 @@ const PROMPT_TEST: Test = { promptTokens: PROMPT, generatedTokens: 0, depthToken
 const GENERATION_TEST: Test = { promptTokens: 0, generatedTokens: GENERATED, depthTokens: 0 };
 const DEEP_PROMPT: Test = { ...PROMPT_TEST, depthTokens: DEPTH };
 const DEEP_GENERATION: Test = { ...GENERATION_TEST, depthTokens: DEPTH };
+const TESTS = [PROMPT_TEST, GENERATION_TEST, DEEP_PROMPT, DEEP_GENERATION] as const;
 
 /** Predictions calibrated by three synthetic points against whole synthetic models, measured in turn with the points. */
 export async function compareCalibration(): Promise<void> {
@@ -114,12 +120,16 @@ async function runSession(judged: readonly string[]): Promise<OwnMachineSession>
     [second, [PROMPT_TEST, GENERATION_TEST]],
     [dense, [DEEP_PROMPT, DEEP_GENERATION]],
     [first, [DEEP_GENERATION]],
-    [second, [DEEP_GENERATION, PROMPT_TEST, GENERATION_TEST]],
-    [first, [PROMPT_TEST, GENERATION_TEST]],
-    [dense, [PROMPT_TEST, GENERATION_TEST]],
+    [second, [DEEP_GENERATION, GENERATION_TEST]],
+    [first, [GENERATION_TEST]],
+    [experts, [GENERATION_TEST]],
+    [dense, [GENERATION_TEST]],
+    [second, [GENERATION_TEST]],
+    [first, [GENERATION_TEST]],
+    [dense, [GENERATION_TEST]],
   ];
   for (const [visit, [subject, tests]] of visits.entries()) {
-    if (visit % 4 === 0) await timeProducts();
+    if (visit === 0 || visit === 4) await timeProducts();
     const { name, model } = subject;
     for (const test of tests) {
       const [record] = await runSweep(
@@ -177,47 +187,21 @@ async function runSession(judged: readonly string[]): Promise<OwnMachineSession>
     }
   }
   await timeProducts();
-  const target = targetOfOwn(ownDevice(part, 'cpu', products), 'this machine');
-  const parameters = readParameters();
-  const catalog = { devices: readDeviceRecords(), models: readModelRecords() };
-  const lessonsOf = async (ofJudged: boolean, predictor: Predictor, on: Target): Promise<Lesson[]> => {
-    const lessons: Lesson[] = [];
-    for (const { name, judged: isJudged } of subjects) {
-      if (isJudged !== ofJudged) continue;
-      const model = await openModel(name, context);
-      for (const test of [PROMPT_TEST, GENERATION_TEST, DEEP_PROMPT, DEEP_GENERATION]) {
-        const rounds = records.get(`${name} ${testName(test)}`);
-        if (rounds === undefined) continue;
-        const merged = mergedRecord(rounds);
-        const lesson = lessonOf(merged, model, on, predictor);
-        if (lesson === null) throw new Error(`${name} ${testName(test)} made no number`);
-        lessons.push(lesson);
-      }
-    }
-    return lessons;
-  };
-  const points = await lessonsOf(false, openPredictor(context, []), target);
-  const calibration: Calibration = calibrationFrom(points, target, new Date().toISOString());
-  const calibrated = new Predictor(parameters, catalog, [calibration]);
-  const results = await lessonsOf(true, calibrated, target);
+  const rowsOf = (ofJudged: boolean): MeasuredRow[] =>
+    subjects
+      .filter(({ judged: isJudged }) => isJudged === ofJudged)
+      .flatMap(({ name }) =>
+        TESTS.flatMap((test) => {
+          const rounds = records.get(`${name} ${testName(test)}`);
+          return rounds === undefined ? [] : [{ model: name, ...test, tokensPerSecond: speedOf(rounds) }];
+        }),
+      );
   return {
-    measuredAt: calibration.measuredAt,
+    measuredAt: new Date().toISOString(),
     processor: `${part.name}, ${threads} threads`,
     device: ownDevice(part, 'cpu', products),
-    points: points.map(rowOf),
-    judged: await Promise.all(
-      results.map(async (lesson) => {
-        const model = await openModel(lesson.name, context);
-        const configuration = model.configurationOn(target, {
-          depth: lesson.depth,
-          ubatch: null,
-          flashAttention: null,
-          cacheType: null,
-        });
-        const { low, high } = calibrated.predict(configuration, lesson.test, model.id);
-        return { ...rowOf(lesson), lowTokensPerSecond: low, highTokensPerSecond: high };
-      }),
-    ),
+    points: rowsOf(false),
+    judged: rowsOf(true),
     records: [...records.values()].flat().map(({ model, test, runs, warnings }) => ({
       model: model.name,
       test: testName(test),
@@ -230,51 +214,42 @@ async function runSession(judged: readonly string[]): Promise<OwnMachineSession>
   };
 }
 
-/** All rounds of a test as one record. */
-function mergedRecord(rounds: readonly MeasurementRecord[]): MeasurementRecord {
-  const [first] = rounds;
-  if (first === undefined) throw new Error('no round measured this');
-  return {
+/** The median of all visits to a test. */
+function speedOf(visits: readonly MeasurementRecord[]): number {
+  const [first] = visits;
+  if (first === undefined) throw new Error('nothing was measured');
+  const merged = {
     ...first,
     runs: first.runs.map((run, index) => ({
       ...run,
-      samplesNanoseconds: rounds.flatMap((round) => round.runs[index]?.samplesNanoseconds ?? []),
+      samplesNanoseconds: visits.flatMap((visit) => visit.runs[index]?.samplesNanoseconds ?? []),
     })),
   };
+  const { summary, reason } = summariseOrExplain(merged);
+  if (summary === null) throw new Error(`${first.model.name}: ${reason}`);
+  return summary.tokensPerSecond.value;
 }
 
-const rowOf = ({ name, test, depth, measuredSpeed, predictedSpeed }: Lesson) => ({
-  model: name,
-  test: test.metric === 'prompt' ? `pp${test.tokens}` : `tg${GENERATED}`,
-  depthTokens: depth,
-  measuredTokensPerSecond: measuredSpeed,
-  predictedTokensPerSecond: predictedSpeed,
-});
-
-function printSession({ processor, points, judged }: OwnMachineSession): void {
-  const name = (row: OwnMachineSession['points'][number]): string =>
-    `${row.test}${row.depthTokens === 0 ? '' : ` @ d${row.depthTokens}`}`;
-  const head = ['model', 'test', 'measured', 'predicted'];
-  process.stdout.write(`${processor}\n\nThe points, and what was predicted for them before:\n\n`);
-  printRows(
-    head,
-    points.map((row) => [
-      row.model,
-      name(row),
-      row.measuredTokensPerSecond.toFixed(2),
-      row.predictedTokensPerSecond.toFixed(2),
-    ]),
+function printSession(session: OwnMachineSession): void {
+  const { points, judged } = judgeSession(session);
+  const line = ({ row, prediction }: JudgedRow): string[] => [
+    row.model,
+    rowName(row),
+    row.tokensPerSecond.toFixed(2),
+    prediction.tokensPerSecond.toFixed(2),
+    (prediction.tokensPerSecond / row.tokensPerSecond).toFixed(3),
+  ];
+  const head = ['model', 'test', 'measured', 'predicted', 'predicted / measured'];
+  process.stdout.write(
+    `${session.processor}\n\nThe points, predicted from the rates of single products alone:\n\n`,
   );
-  process.stdout.write('Judged, whole models:\n\n');
+  printRows(head, points.map(line));
+  process.stdout.write('Judged, whole models, predicted with the points:\n\n');
   printRows(
-    [...head, '80 % interval', 'predicted / measured'],
-    judged.map((row) => [
-      row.model,
-      name(row),
-      row.measuredTokensPerSecond.toFixed(2),
-      row.predictedTokensPerSecond.toFixed(2),
-      `${row.lowTokensPerSecond.toFixed(2)} to ${row.highTokensPerSecond.toFixed(2)}`,
-      (row.predictedTokensPerSecond / row.measuredTokensPerSecond).toFixed(3),
+    [...head, '80 % interval'],
+    judged.map((each) => [
+      ...line(each),
+      `${each.prediction.low.toFixed(2)} to ${each.prediction.high.toFixed(2)}`,
     ]),
   );
 }

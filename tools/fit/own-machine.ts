@@ -1,28 +1,46 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
-import { ownDeviceSchema } from '../../src/predict/own-device.ts';
+import { readDeviceRecords, readModelRecords } from '../../src/catalog/host/index.ts';
+import { resolveModelName } from '../../src/catalog/index.ts';
+import { isMixName, MIX_NAMES, shapeOf } from '../../src/model/index.ts';
+import { readParameters } from '../../src/predict/host/index.ts';
+import {
+  calibrate,
+  configure,
+  MEASURED_SHIFTS,
+  parseBackend,
+  parseQuantisation,
+  predictedOwnDevice,
+  Predictor,
+  weightTypesOf,
+  workOf,
+  type Configuration,
+  type PredictedTest,
+  type Prediction,
+} from '../../src/predict/index.ts';
+import { ownDeviceSchema, type OwnDevice } from '../../src/predict/own-device.ts';
 
 /** Written by `npm run fidelity -- calibration`. */
 export const OWN_MACHINE_FILE = new URL('../../data/predict/own-machine.json', import.meta.url);
 
 const rate = z.number().positive();
-const measuredRow = z.strictObject({
+const count = z.int().min(0);
+const rowSchema = z.strictObject({
   model: z.string().min(1),
-  test: z.string().min(1),
-  depthTokens: z.int().min(0),
-  measuredTokensPerSecond: rate,
-  predictedTokensPerSecond: rate,
+  promptTokens: count,
+  generatedTokens: count,
+  depthTokens: count,
+  tokensPerSecond: rate,
 });
-const judgedRow = measuredRow.extend({ lowTokensPerSecond: rate, highTokensPerSecond: rate });
 
 const sessionSchema = z.strictObject({
   measuredAt: z.iso.datetime(),
   processor: z.string().min(1),
   device: ownDeviceSchema,
-  /** What was learned from, with what was predicted for it before. */
-  points: z.array(measuredRow),
-  judged: z.array(judgedRow),
-  /** Every repetition, so that later predictions can be held against them. */
+  /** What is learned from. */
+  points: z.array(rowSchema).min(1),
+  judged: z.array(rowSchema).min(1),
+  /** Every repetition that the rows are medians of. */
   records: z.array(
     z.strictObject({
       model: z.string().min(1),
@@ -33,54 +51,132 @@ const sessionSchema = z.strictObject({
   ),
 });
 
-/** `data/predict/own-machine.json`: predictions calibrated on one machine, held against whole models on it. */
+/** `data/predict/own-machine.json`: models that were measured on one machine in turn with the points of a calibration. */
 export const ownMachineSchema = z.strictObject({
   schemaVersion: z.literal(1),
   sessions: z.array(sessionSchema),
 });
 export type OwnMachineSession = z.infer<typeof sessionSchema>;
-export type JudgedRow = z.infer<typeof judgedRow>;
+export type MeasuredRow = z.infer<typeof rowSchema>;
+
+/** A measurement beside its prediction: of the points without any calibration, of the judged models with it. */
+export interface JudgedRow {
+  readonly row: MeasuredRow;
+  readonly prediction: Prediction;
+}
+
+/** Calibrates with the points of a session, and predicts the models that it judges. */
+export function judgeSession(session: OwnMachineSession): {
+  readonly points: readonly JudgedRow[];
+  readonly judged: readonly JudgedRow[];
+} {
+  const { device, points, judged, measuredAt } = session;
+  const catalog = { devices: readDeviceRecords(), models: readModelRecords() };
+  const parameters = readParameters();
+  const before = new Predictor(parameters, catalog);
+  const predicted = (rows: readonly MeasuredRow[], predictor: Predictor): JudgedRow[] =>
+    rows.map((row) => ({
+      row,
+      prediction: predictor.predict(configurationOf(row, device), testOf(row), modelOf(row).record.id),
+    }));
+  const shiftsOf = (metric: PredictedTest['metric']): number[] => {
+    const own = points.filter((row) => testOf(row).metric === metric);
+    const lessons = own.map((row) => ({
+      ...before.uncalibrated(configurationOf(row, device), testOf(row)),
+      logSeconds: Math.log(Math.max(1, row.promptTokens) / row.tokensPerSecond),
+    }));
+    return [...calibrate(metric, lessons, MEASURED_SHIFTS[metric])];
+  };
+  const calibration = {
+    deviceId: device.id,
+    backend: device.backend,
+    measuredAt,
+    points: points.length,
+    generation: shiftsOf('generation'),
+    prompt: shiftsOf('prompt'),
+  };
+  return {
+    points: predicted(points, before),
+    judged: predicted(judged, new Predictor(parameters, catalog, [calibration])),
+  };
+}
+
+const testOf = ({ promptTokens, generatedTokens, depthTokens }: MeasuredRow): PredictedTest =>
+  promptTokens > 0
+    ? { metric: 'prompt', tokens: promptTokens }
+    : { metric: 'generation', context: depthTokens + generatedTokens / 2 };
+
+const modelOf = ({ model }: MeasuredRow): ReturnType<typeof resolveModelName> =>
+  resolveModelName(model, readModelRecords(), MIX_NAMES);
+
+function configurationOf(row: MeasuredRow, device: OwnDevice): Configuration {
+  const { record, quantisation: mix } = modelOf(row);
+  const quantisation = parseQuantisation(mix);
+  const backend = parseBackend(device.backend, device.vendor, device.unit);
+  if (quantisation === null || backend === null || !isMixName(mix)) {
+    throw new Error(`${row.model} with ${device.backend} is nothing that can be predicted`);
+  }
+  const shape = shapeOf(record);
+  return configure({
+    device: predictedOwnDevice(device),
+    backend,
+    engine: 'llama.cpp',
+    day: null,
+    work: workOf(shape),
+    quantisation,
+    fileBytes: null,
+    depth: row.depthTokens,
+    batch: null,
+    ubatch: null,
+    flashAttention: null,
+    typeK: null,
+    typeV: null,
+    types: weightTypesOf(shape, mix),
+  });
+}
 
 /** What is wanted: a calibrated prediction this close to a whole model, in percent. */
 const BOUNDS = { tg: 10, pp: 15 } as const;
 
-const errorOf = ({ predictedTokensPerSecond, measuredTokensPerSecond }: JudgedRow): number =>
-  100 * Math.abs(predictedTokensPerSecond / measuredTokensPerSecond - 1);
+const errorOf = ({ row, prediction }: JudgedRow): number =>
+  100 * Math.abs(prediction.tokensPerSecond / row.tokensPerSecond - 1);
+const isInside = ({ row, prediction }: JudgedRow): boolean =>
+  prediction.low <= row.tokensPerSecond && row.tokensPerSecond <= prediction.high;
 const cells = (texts: readonly string[]): string => `| ${texts.join(' | ')} |`;
+
+/** `tg32 @ d2048`. */
+export const rowName = ({ promptTokens, generatedTokens, depthTokens }: MeasuredRow): string =>
+  `${promptTokens > 0 ? `pp${promptTokens}` : `tg${generatedTokens}`}${depthTokens === 0 ? '' : ` @ d${depthTokens}`}`;
 
 /** The section of docs/accuracy.md about predictions that were calibrated on a machine and judged on it. */
 export function ownMachineSection(): string[] {
   const { sessions } = ownMachineSchema.parse(JSON.parse(readFileSync(OWN_MACHINE_FILE, 'utf8')));
-  const rows = sessions.flatMap(({ judged }) => judged);
+  const rows = sessions.flatMap((session, index) =>
+    judgeSession(session).judged.map((judged) => ({ ...judged, session: index + 1 })),
+  );
   const summary = (['tg', 'pp'] as const).map((kind) => {
-    const own = rows.filter(({ test }) => test.startsWith(kind));
-    const within = own.filter((row) => errorOf(row) <= BOUNDS[kind]).length;
-    const worst = Math.max(...own.map(errorOf));
-    return `${within} of ${own.length} ${kind} figures lie within ${BOUNDS[kind]} % (the worst is ${worst.toFixed(1)} % off)`;
+    const own = rows.filter(({ row }) => rowName(row).startsWith(kind));
+    const within = own.filter((each) => errorOf(each) <= BOUNDS[kind]).length;
+    return `${within} of ${own.length} ${kind} figures lie within ${BOUNDS[kind]} %, the worst is ${Math.max(...own.map(errorOf)).toFixed(1)} % off`;
   });
-  const inside = rows.filter(
-    (row) =>
-      row.lowTokensPerSecond <= row.measuredTokensPerSecond &&
-      row.measuredTokensPerSecond <= row.highTokensPerSecond,
-  ).length;
   return [
     '## Calibrated on a machine of its own',
     '',
-    `On ${sessions[0]?.processor ?? 'a machine'}, a virtual machine of a processor that is in no catalogue: calibrated by three synthetic points (Llama 3.2 3B and Qwen3 30B A3B, both Q4_K_M and extrapolated from some of their layers, the first also with 2048 tokens in its cache), then held against whole synthetic models of other architectures, sizes and quantisations, measured in turn with the points. ${summary.join('; ')}; ${inside} of ${rows.length} lie within their 80 % interval. Every repetition is in \`data/predict/own-machine.json\`; \`npm run fidelity -- calibration\` measures anew.`,
+    `On ${sessions[0]?.processor ?? 'a machine'}, a virtual machine of a processor that is in no catalogue: calibrated by three synthetic points (Llama 3.2 3B and Qwen3 30B A3B in Q4_K_M, extrapolated from some of their layers, the first also with 2048 tokens in its cache), then held against whole synthetic models of other architectures, sizes and quantisations, which were measured in turn with the points. ${summary.join('; ')}; ${rows.filter(isInside).length} of ${rows.length} lie within their 80 % interval. The terms of such devices were written with sessions 1 and 2 in view (which part of the cost of a cache grows with its rows, that a matrix of four times the last cache is not streamed from memory alone, that products need less of a shift than attention); nothing was changed after session 3. Two visits of the same test a few minutes apart differ by up to a fifth in tg on this machine. Every repetition is in \`data/predict/own-machine.json\`; \`npm run fidelity -- calibration\` measures anew.`,
     '',
-    cells(['model', 'test', 'measured', 'predicted', '80 % interval', 'error %', 'inside']),
-    cells(Array<string>(7).fill('---')),
-    ...rows.map((row) => {
-      const { model, test, depthTokens, measuredTokensPerSecond, predictedTokensPerSecond } = row;
-      const { lowTokensPerSecond: low, highTokensPerSecond: high } = row;
+    cells(['session', 'model', 'test', 'measured', 'predicted', '80 % interval', 'error %', 'inside']),
+    cells(Array<string>(8).fill('---')),
+    ...rows.map((each) => {
+      const { row, prediction, session } = each;
       return cells([
-        model,
-        `${test}${depthTokens === 0 ? '' : ` @ d${depthTokens}`}`,
-        measuredTokensPerSecond.toFixed(1),
-        predictedTokensPerSecond.toFixed(1),
-        `${low.toFixed(1)} to ${high.toFixed(1)}`,
-        errorOf(row).toFixed(1),
-        low <= measuredTokensPerSecond && measuredTokensPerSecond <= high ? 'yes' : 'no',
+        String(session),
+        row.model,
+        rowName(row),
+        row.tokensPerSecond.toFixed(1),
+        prediction.tokensPerSecond.toFixed(1),
+        `${prediction.low.toFixed(1)} to ${prediction.high.toFixed(1)}`,
+        errorOf(each).toFixed(1),
+        isInside(each) ? 'yes' : 'no',
       ]);
     }),
     '',
