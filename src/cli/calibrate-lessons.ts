@@ -8,6 +8,7 @@ import {
   type Predictor,
 } from '../predict/index.ts';
 import type { PredictedModel, Target } from './prediction-target.ts';
+import { backendOf } from './recorded-backend.ts';
 
 /** A measurement beside what was predicted for it without any. */
 export interface Lesson {
@@ -93,10 +94,4 @@ export function lessonRecords(
     byTest.set(JSON.stringify([record.model.name, record.test, settings]), record);
   }
   return [...byTest.values()];
-}
-
-/** The backend in an engine's own words: `Vulkan,BLAS` is vulkan. */
-export function backendOf(backends: string): string | null {
-  const first = backends.split(/[,+ ]/)[0]?.toLowerCase();
-  return first === undefined || first === '' ? null : first;
 }

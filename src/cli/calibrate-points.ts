@@ -32,7 +32,7 @@ const LEAST_DEPTH = 1024;
 const DEPTHS = [4096, 2048, LEAST_DEPTH] as const;
 /** What one repetition, and filling the cache once, may take of the whole model; samples of its layers take half. */
 const LONGEST_PROMPT = seconds(20);
-const LONGEST_FILL = seconds(180);
+const LONGEST_FILL = seconds(90);
 
 /** Lengths that suit a machine. */
 export interface CalibrationPlan {

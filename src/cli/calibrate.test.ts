@@ -12,7 +12,8 @@ import { readCalibrationFile, writeCalibration } from '../predict/host/index.ts'
 import { openResultLog } from '../store/host/index.ts';
 import { seconds } from '../units/index.ts';
 import { partsOf, usualThreads } from './bench-host.ts';
-import { backendOf, lessonRecords } from './calibrate-lessons.ts';
+import { lessonRecords } from './calibrate-lessons.ts';
+import { backendOf } from './recorded-backend.ts';
 import { planCalibration } from './calibrate-points.ts';
 import { runCalibrate } from './calibrate.ts';
 import { calibrationPath, resultLogPath, type CliContext } from './context.ts';
@@ -47,7 +48,7 @@ describe('the lengths of a calibration', () => {
       promptTokens: 512,
       depthTokens: 4096,
     });
-    expect(planCalibration((tokens) => seconds(tokens / 20))).toEqual({
+    expect(planCalibration((tokens) => seconds(tokens / 25))).toEqual({
       promptTokens: 256,
       depthTokens: 2048,
     });

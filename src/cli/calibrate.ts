@@ -14,7 +14,8 @@ import {
 import { chooseEngine, type ChosenEngine } from './bench-engine.ts';
 import { openLog, partsOf, readMachine, usualThreads, type Machine } from './bench-host.ts';
 import { computingPart, ownDevice, timeRound, type ComputingPart } from './calibrate-device.ts';
-import { backendOf, calibrationFrom, lessonOf, lessonRecords, type Lesson } from './calibrate-lessons.ts';
+import { calibrationFrom, lessonOf, lessonRecords, type Lesson } from './calibrate-lessons.ts';
+import { backendOf } from './recorded-backend.ts';
 import { DENSE_MODEL, measurePoints, planCalibration } from './calibrate-points.ts';
 import { calibrationPath, type CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';

@@ -7,7 +7,7 @@ import {
 } from '../measure/index.ts';
 import { ownDeviceId, type OwnDevice } from '../predict/index.ts';
 import { openProbeLog } from '../store/host/index.ts';
-import { backendOf } from './calibrate-lessons.ts';
+import { backendOf } from './recorded-backend.ts';
 import { probeLogPath, type CliContext } from './context.ts';
 
 /**

@@ -143,12 +143,12 @@ export type TimedRound = readonly {
 }[];
 
 /**
- * Rates by type from several rounds over the same products: the median of each round, and of the rounds the best,
- * because a round in which something else ran says nothing about the machine. A type that lacks a kind is left out.
+ * Rates by type from several rounds over the same products: the median of the rounds' medians. The best of them would
+ * make those types fast that were timed in a lucky moment. A type that lacks a kind is left out.
  * @throws RangeError when no type has both kinds.
  */
 export function ratesByType(rounds: readonly TimedRound[]): RatesByType {
-  const best = new Map<string, number>();
+  const medians = new Map<string, number[]>();
   const fastest = { single: 0, batch: 0 };
   for (const { product, samplesNanoseconds } of rounds.flat()) {
     if (samplesNanoseconds.length === 0) continue;
@@ -157,15 +157,20 @@ export function ratesByType(rounds: readonly TimedRound[]): RatesByType {
       kind === 'single' ? weightBytesOf(product) : 2 * product.rows * product.columns * product.batch;
     const sorted = sortSamples(samplesNanoseconds);
     const key = `${product.type} ${kind}`;
-    best.set(key, Math.max(best.get(key) ?? 0, (work / median(sorted)) * 1e9));
+    medians.set(key, [...(medians.get(key) ?? []), (work / median(sorted)) * 1e9]);
     fastest[kind] = Math.max(fastest[kind], (work / sorted[0]) * 1e9);
   }
   const types = [...new Set(rounds.flat().map(({ product }) => product.type))].flatMap((type) => {
-    const streamed = best.get(`${type} single`);
-    const multiplied = best.get(`${type} batch`);
-    return streamed === undefined || multiplied === undefined
-      ? []
-      : [{ type, flopPerSecond: flopPerSecond(multiplied), bytesPerSecond: bytesPerSecond(streamed) }];
+    const streamed = medians.get(`${type} single`);
+    const multiplied = medians.get(`${type} batch`);
+    if (streamed === undefined || multiplied === undefined) return [];
+    return [
+      {
+        type,
+        flopPerSecond: flopPerSecond(median(sortSamples(multiplied))),
+        bytesPerSecond: bytesPerSecond(median(sortSamples(streamed))),
+      },
+    ];
   });
   if (types.length === 0) throw new RangeError('no type was timed both ways');
   return {

@@ -50,7 +50,7 @@ export function measuredUnits(
     stretch['experts'] = experts.length === 0 ? 1 : bandwidth / streamRate(experts, rates) / cost('experts');
     if (device.unit === 'cpu') {
       const stream = nearestRate(CACHED, rates).bytesPerSecond;
-      stretch['cache'] = bandwidth / (stream * scatteredShare(configuration)) / cost('cache');
+      stretch['cache'] = bandwidth / (stream * SCATTERED_SHARE) / cost('cache');
     }
     // Unpacking is in the measured rate of the type.
     stretch['arithmetic'] = 0;
@@ -67,24 +67,6 @@ export function measuredUnits(
   return names.map((name) => stretch[name] ?? 1);
 }
 
-/**
- * Of the rate of a stream what a cache is read at: a head reads its rows of some hundred bytes, each as far from the one
- * before as all heads of a token take (`ggml_compute_forward_flash_attn_ext_f16_one_chunk`, ggml-cpu/ops.cpp v0.5.0).
- */
-function scatteredShare({ work, keyBytes }: Configuration): number {
-  let bytes = 0;
-  let streamed = 0;
-  for (const { layers, keyValues, rowValues } of work.attention) {
-    const row = rowValues * keyBytes;
-    const distance = keyValues * keyBytes;
-    const entered = distance <= row ? 0 : Math.min(1, distance / PAGE_BYTES);
-    const rows = (layers * keyValues) / rowValues;
-    bytes += rows * row;
-    streamed += rows * (row + entered * PAGE_ENTRY_BYTES);
-  }
-  return streamed === 0 ? 1 : bytes / streamed;
-}
-
 /** The types of a configuration's parts; where only the name of its quantisation is known, one of about its bits. */
 function typesOf({ types, bytes, quantisation, work }: Configuration): WeightTypes {
   if (types !== undefined) return types;
@@ -98,14 +80,13 @@ function typesOf({ types, bytes, quantisation, work }: Configuration): WeightTyp
 }
 
 const BYTE = 8;
-/** Of virtual memory, without huge pages, on the systems that llama.cpp runs on; Apple's are of 16 KiB. */
-const PAGE_BYTES = 4096;
 /**
- * What entering another page costs a thread, in bytes that it would stream meanwhile: a walk of the page table and the
- * first lines, which no prefetcher fetches across pages. From the time of a token at depth 2048 on two cores of a Zen 4
- * (models whose heads read rows of 256 bytes, 2 and 4 KiB apart): 17 ns at 34 GB/s.
+ * Of the rate of a stream what a cache is read at on a CPU: a head reads rows of some hundred bytes, each as far from
+ * the one before as all heads of a token take (`ggml_compute_forward_flash_attn_ext_f16_one_chunk`, ggml-cpu/ops.cpp
+ * v0.5.0). About what six models at depth 2048 showed on two cores of a Zen 4 (docs/accuracy.md): 15 to 20 GB/s of 34,
+ * beside a cost for each query head.
  */
-const PAGE_ENTRY_BYTES = 580;
+const SCATTERED_SHARE = 0.5;
 /** llama.cpp's default type of the KV cache. */
 const CACHED: TypeShare = { type: 'F16', weights: 1, bytes: 2 };
 

@@ -16,8 +16,6 @@ export interface AttentionWork {
   /** Cached values of one token and layer: K and V of all KV heads. */
   readonly keyValues: number;
   readonly valueValues: number;
-  /** Values of K that one head reads of a token: they lie together, those of the next token `keyValues` further. */
-  readonly rowValues: number;
   /** Query heads x (key length + value length): multiplications of one query with one cached token. */
   readonly multiplications: number;
 }
@@ -222,7 +220,6 @@ function attentionWork(shape: ModelShape, layer: number, heads: number, kvHeads:
       compression: 1,
       keyValues: row,
       valueValues: 0,
-      rowValues: row,
       multiplications: heads * (row + kvRank),
     };
   }
@@ -237,14 +234,14 @@ function attentionWork(shape: ModelShape, layer: number, heads: number, kvHeads:
     compression: Math.max(1, compression),
     keyValues: kvHeads * key,
     valueValues: compressed ? 0 : kvHeads * value,
-    rowValues: key,
     multiplications: heads * (key + value),
   };
 }
 
 function addAttention(groups: Map<string, AttentionWork>, work: AttentionWork): void {
-  const { window, compression, keyValues, valueValues, rowValues, multiplications } = work;
-  const key = [window, compression, keyValues, valueValues, rowValues, multiplications].join(' ');
+  const key = [work.window, work.compression, work.keyValues, work.valueValues, work.multiplications].join(
+    ' ',
+  );
   const known = groups.get(key);
   groups.set(key, known === undefined ? work : { ...known, layers: known.layers + 1 });
 }
