@@ -120,6 +120,8 @@ describe.skipIf(!installed('cpu'))('probe gemm', () => {
     { argv: ['--range', '5,5,1'], reason: "'5,5,1' has no values" },
     { argv: ['--types', 'Q99'], reason: "'Q99' is no type of ggml" },
     { argv: ['--device', 'Abacus0', '--backend', 'cpu'], reason: 'has no device Abacus0, but CPU' },
+    { argv: ['--datasheet', 'nvidia-rtx-4090', '--backend', 'cpu'], reason: 'describes a GPU, but CPU' },
+    { argv: ['--datasheet', 'rtx-99', '--backend', 'cpu'], reason: "There is no device 'rtx-99'" },
   ])('refuses $argv', ({ argv, reason }) => {
     const { exitCode, stderr } = ridgepoint(['probe', 'gemm', ...argv], 'refused');
     expect(exitCode).not.toBe(0);
