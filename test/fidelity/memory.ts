@@ -1,58 +1,65 @@
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { readModelRecords } from '../../src/catalog/host/index.ts';
 import { EngineFailure, type ContextSettings } from '../../src/engine/index.ts';
 import {
+  COMPUTE_BACKENDS,
   DEFAULT_CONTEXT,
   kvCaches,
   resolveContext,
   shapeOf,
-  tensorsOf,
   type ModelShape,
 } from '../../src/model/index.ts';
 import { MIB } from '../../src/units/index.ts';
-import {
-  compareMemory,
-  contextsOf,
-  figuresOf,
-  LARGEST_TENSOR,
-  type Comparison,
-  type Figure,
-} from '../memory/compare.ts';
+import { compareMemory, contextsOf, figuresOf, type Comparison, type Figure } from '../memory/compare.ts';
 import { printRows } from './table.ts';
 
 /** What people download most. */
 const MIX = 'Q4_K_M';
 
+const WIDE_RANGE = fileURLToPath(new URL('storage-range.c', import.meta.url));
+
 /**
  * One model of each architecture, the one with the fewest layers, in every combination of contexts: the tables of
- * docs/memory.md. Vulkan is llvmpipe's, with the combinations that it can take.
+ * docs/memory.md. Vulkan is llvmpipe, which is made to report the largest storage buffer that GPUs have.
  */
-export async function compareAllMemory(): Promise<void> {
+export async function compareAllMemory(folder: string): Promise<void> {
   process.env['GGML_VK_VISIBLE_DEVICES'] = '0';
   // The engine's worker is started from its TypeScript source.
   process.env['NODE_OPTIONS'] = '--import tsx';
-  for (const variant of ['cpu', 'vulkan'] as const) {
-    process.stdout.write(`\n### ${variant}\n\n`);
-    const tally = { figures: 0, near: 0, close: 0 };
-    const rows: string[][] = [];
-    for (const shape of smallestOfEachArchitecture()) {
-      if (variant === 'vulkan' && hasLargeWeights(shape)) {
-        rows.push([shape.architecture, shape.id, 'weights above 128 MiB', '', '', '', '']);
-        continue;
-      }
-      const contexts = contextsOf(shape.contextLength).filter(
-        (context) => variant === 'cpu' || cachesFit(shape, context),
-      );
-      rows.push(await rowOf(shape, variant, contexts, tally));
-      process.stderr.write(`${variant} ${shape.architecture}\n`);
-    }
-    printRows(
-      ['architecture', 'model', 'contexts', 'weights, state', 'worst compute buffer', 'engine', 'here'],
-      rows,
-    );
-    process.stdout.write(
-      `Of ${tally.figures} compute buffers ${tally.near} are within 10 % or 64 MiB, ${tally.close} within 5 % or 32 MiB.\n`,
-    );
+  await printComparison('cpu', compareMemory);
+  const library = path.join(folder, 'storage-range.so');
+  try {
+    execFileSync('gcc', ['-shared', '-fPIC', '-O1', WIDE_RANGE, '-o', library, '-ldl']);
+  } catch (error) {
+    process.stdout.write(`Vulkan was left out: gcc is needed (${String(error)}).\n`);
+    return;
   }
+  // For the engine's workers: this process has loaded its libraries.
+  process.env['LD_PRELOAD'] = library;
+  await printComparison('vulkan', compareMemory);
+}
+
+/** Prints the table of one backend. */
+export async function printComparison(
+  variant: 'cpu' | 'vulkan',
+  compare: typeof compareMemory,
+): Promise<void> {
+  process.stdout.write(`\n### ${variant}\n\n`);
+  const tally = { figures: 0, near: 0, close: 0 };
+  const rows: string[][] = [];
+  for (const shape of smallestOfEachArchitecture()) {
+    rows.push(await rowOf(shape, variant, compare, tally));
+    process.stderr.write(`${variant} ${shape.architecture}\n`);
+  }
+  printRows(
+    ['architecture', 'model', 'contexts', 'weights, state', 'worst compute buffer', 'engine', 'here'],
+    rows,
+  );
+  process.stdout.write(
+    `Of ${tally.figures} compute buffers ${tally.near} are within 10 % or 64 MiB, ${tally.close} within 5 % or 32 MiB.\n`,
+  );
 }
 
 function smallestOfEachArchitecture(): ModelShape[] {
@@ -64,33 +71,29 @@ function smallestOfEachArchitecture(): ModelShape[] {
   return [...chosen.values()].sort((a, b) => a.architecture.localeCompare(b.architecture));
 }
 
-/** Weights of the layers that llvmpipe would leave to the processor, which no GPU does. */
-const hasLargeWeights = (shape: ModelShape): boolean =>
-  tensorsOf(shape, MIX).some(({ layer, bytes }) => layer !== null && bytes > LARGEST_TENSOR.vulkan);
-
 /** The engine aborts where it has to write to a cache that its device cannot take. */
-function cachesFit(shape: ModelShape, settings: ContextSettings): boolean {
-  const context = resolveContext({
-    ...DEFAULT_CONTEXT,
-    contextTokens: settings.contextTokens,
-    sequences: settings.sequences,
-    ubatchTokens: settings.ubatchTokens,
-  });
+function cachesFit(shape: ModelShape, variant: 'cpu' | 'vulkan', settings: ContextSettings): boolean {
+  const { contextTokens, sequences, ubatchTokens } = settings;
+  const context = resolveContext({ ...DEFAULT_CONTEXT, contextTokens, sequences, ubatchTokens });
   return kvCaches(shape, context).every(({ layers }) =>
-    layers.every(({ keyBytes, valueBytes }) => Math.max(keyBytes, valueBytes) <= LARGEST_TENSOR.vulkan),
+    layers.every(
+      ({ keyBytes, valueBytes }) =>
+        Math.max(keyBytes, valueBytes) <= COMPUTE_BACKENDS[variant].maxTensorBytes,
+    ),
   );
 }
 
 async function rowOf(
   shape: ModelShape,
   variant: 'cpu' | 'vulkan',
-  contexts: readonly ContextSettings[],
+  compare: typeof compareMemory,
   tally: { figures: number; near: number; close: number },
 ): Promise<string[]> {
   const head = [shape.architecture, shape.id];
   let compared: Comparison[];
   try {
-    compared = await compareMemory(shape, MIX, variant, contexts);
+    const contexts = contextsOf(shape.contextLength).filter((context) => cachesFit(shape, variant, context));
+    compared = await compare(shape, MIX, variant, contexts);
   } catch (error) {
     if (!(error instanceof EngineFailure)) throw error;
     return [...head, `the engine ${error.kind}`, '', '', '', ''];

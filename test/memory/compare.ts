@@ -18,17 +18,6 @@ import {
 } from '../../src/model/index.ts';
 import { MIB } from '../../src/units/index.ts';
 
-/**
- * The largest tensor that the two engines take here. Vulkan's is llvmpipe, whose `maxStorageBufferRange` is 128 MiB
- * (LP_MAX_TGSI_SHADER_BUFFER_SIZE, src/gallium/drivers/llvmpipe/lp_limits.h of Mesa); that of GPUs is 4 GiB.
- */
-export const LARGEST_TENSOR = { cpu: COMPUTE_BACKENDS.cpu.maxTensorBytes, vulkan: 128 * MIB };
-
-const BACKENDS = {
-  cpu: COMPUTE_BACKENDS.cpu,
-  vulkan: { ...COMPUTE_BACKENDS.vulkan, maxTensorBytes: LARGEST_TENSOR.vulkan },
-};
-
 /** What the engine says of a context, and what is computed here. */
 export interface Comparison {
   readonly settings: ContextSettings;
@@ -74,26 +63,37 @@ export async function compareMemory(
   try {
     await writeSparse({ shape, mix }, file);
     const outcomes = await engine.planMemory({ modelPath: file, gpuLayers: -1, cpuMoeLayers: 0, contexts });
-    const tensors = tensorsOf(shape, mix);
-    return outcomes.flatMap((outcome, index) => {
-      const settings = contexts[index];
-      if (settings === undefined) return [];
-      const computed = memoryOf(
-        { shape, tensors },
-        {
-          ...settings,
-          cacheTypeK: cacheTypeOf(settings.cacheTypeK),
-          cacheTypeV: cacheTypeOf(settings.cacheTypeV),
-          flashAttention: settings.flashAttention !== 'off',
-        },
-        ON_DEVICE,
-        BACKENDS[variant],
-      );
-      return [{ settings, engine: outcome, computed }];
-    });
+    return compareOutcomes(shape, mix, variant, contexts, outcomes);
   } finally {
     await rm(file, { force: true });
   }
+}
+
+/** Computes the same as the engine said of each context. */
+export function compareOutcomes(
+  shape: ModelShape,
+  mix: MixName,
+  variant: 'cpu' | 'vulkan',
+  contexts: readonly ContextSettings[],
+  outcomes: readonly ContextOutcome[],
+): Comparison[] {
+  const tensors = tensorsOf(shape, mix);
+  return outcomes.flatMap((outcome, index) => {
+    const settings = contexts[index];
+    if (settings === undefined) return [];
+    const computed = memoryOf(
+      { shape, tensors },
+      {
+        ...settings,
+        cacheTypeK: cacheTypeOf(settings.cacheTypeK),
+        cacheTypeV: cacheTypeOf(settings.cacheTypeV),
+        flashAttention: settings.flashAttention !== 'off',
+      },
+      ON_DEVICE,
+      COMPUTE_BACKENDS[variant],
+    );
+    return [{ settings, engine: outcome, computed }];
+  });
 }
 
 function cacheTypeOf(type: ContextSettings['cacheTypeK']): KvCacheType {

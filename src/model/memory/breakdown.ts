@@ -1,4 +1,4 @@
-import { isOnGpu, placeWeights, type Placement } from './weights.ts';
+import { isOnGpu, lentTableBytes, placeWeights, type Placement } from './weights.ts';
 import { computeBytes, type ComputeBackend } from './compute-buffers.ts';
 import { kvCaches, refusalOf, type KvCache, type Unsupported } from './kv-state.ts';
 import { recurrentLayers } from './recurrent-state.ts';
@@ -54,7 +54,7 @@ export function memoryOf(
   const cached = caches.flatMap(({ layers }) =>
     layers.map(({ layer, keyBytes, valueBytes }) => ({ layer, bytes: bytes(keyBytes + valueBytes) })),
   );
-  const compute = computeBytes(shape, context, backend);
+  const compute = computeBytes(shape, context, backend, lentTableBytes(shape, tensors));
   const lines: MemoryLine[] = [
     {
       kind: 'weights',

@@ -1,18 +1,24 @@
 import { isExpertLayer, isRecurrentLayer, ofLayer, type ModelShape } from '../shape.ts';
 import { bytes, type Bytes } from '../../units/index.ts';
-import { compressedComputeBytes } from './compute-compressed.ts';
+import {
+  compressedAttention,
+  compressedInputs,
+  StreamCopies,
+  type CompressedInputs,
+} from './compute-compressed.ts';
 import { choosesBlocks, indexerInputs } from './compute-indexer.ts';
 import { banksResiduals, ResidualBank } from './compute-residuals.ts';
 import { ComputeGraph, FLOAT, VALUE_BYTES } from './compute-graph.ts';
 import {
+  attendedValues,
   attention,
   cacheInputs,
   feedForward,
-  recurrence,
   type GraphInputs,
   type LayerScope,
 } from './compute-layers.ts';
-import { allocateGraph, type ArenaLimits, type NodeId } from './graph-allocator.ts';
+import { recurrence } from './compute-recurrence.ts';
+import { allocateGraph, type ArenaLimits, type GraphNode, type NodeId } from './graph-allocator.ts';
 import { cachedLayers, isWindowed, windowCells } from './kv-state.ts';
 import type { ResolvedContext } from './settings.ts';
 
@@ -32,7 +38,8 @@ const PROCESSOR_BUFFER: ArenaLimits = { alignment: 32, maxChunkBytes: Number.MAX
 /**
  * The CPU backend, and Vulkan with the limits that ggml-vulkan.cpp sets where the device has none of its own:
  * `suballocation_block_size` 1 GiB. A tensor may have the device's `maxStorageBufferRange`, 4 GiB less one byte on the
- * drivers of AMD, NVIDIA and Intel. Vulkan's alignment is the device's `minStorageBufferOffsetAlignment`, 16 to 256.
+ * drivers of AMD, NVIDIA and Intel. Vulkan's alignment is the device's `minStorageBufferOffsetAlignment`, 16 on
+ * most, and the host's `minMemoryMapAlignment`, 64.
  */
 export const COMPUTE_BACKENDS = {
   cpu: {
@@ -43,7 +50,7 @@ export const COMPUTE_BACKENDS = {
   },
   vulkan: {
     isProcessor: false,
-    device: { alignment: 64, maxChunkBytes: 2 ** 30 },
+    device: { alignment: 16, maxChunkBytes: 2 ** 30 },
     host: { alignment: 64, maxChunkBytes: 2 ** 30 },
     maxTensorBytes: 2 ** 32 - 1,
   },
@@ -61,23 +68,36 @@ const LAYERS_OF_A_KIND = 2;
 /**
  * The compute buffers of a context, as `llama_context::sched_reserve` lays them out for a full ubatch with logits for
  * every token: the graph is built tensor by tensor and handed to a copy of ggml's allocator.
+ * @param lentBytes - of the embedding table, where a device without a head of its own is lent it.
  */
 export function computeBytes(
   shape: ModelShape,
   context: ResolvedContext,
   backend: ComputeBackend,
+  lentBytes = 0,
 ): ComputeBytes {
+  const lent = backend.isProcessor ? 0 : lentBytes;
+  const [device = 0, host = 0] = allocateGraph(computeGraph(shape, context, backend, lent), [
+    backend.device,
+    backend.host,
+  ]);
+  return { device: bytes(device), host: bytes(backend.isProcessor ? 0 : host) };
+}
+
+/** The tensors of the graph, in the order in which they are computed. */
+function computeGraph(
+  shape: ModelShape,
+  context: ResolvedContext,
+  backend: ComputeBackend,
+  lentBytes: number,
+): readonly GraphNode[] {
   const tokens = Math.min(context.contextTokens, context.ubatchTokens);
-  if (shape.compressedAttention !== null) {
-    const device = compressedComputeBytes(shape, context);
-    const embedded = 2 * shape.embeddingLength * tokens * FLOAT;
-    return { device: bytes(device), host: bytes(backend.isProcessor ? 0 : embedded) };
-  }
   const graph = new ComputeGraph(tokens, !backend.isProcessor, backend.maxTensorBytes);
   const width = shape.embeddingLength;
   const ids = graph.input(tokens * VALUE_BYTES.integer);
   // Embeddings that a caller might give instead of tokens: placed, and as nothing reads them never freed.
   graph.input(width * tokens * FLOAT);
+  if (shape.compressedAttention !== null) return compressedGraph(graph, shape, context, ids);
   const inputs = graphInputs(graph, shape, context);
   const outputs = graph.input(tokens * VALUE_BYTES.integer);
   const embedded = graph.onProcessor(width * tokens * FLOAT, [ids]);
@@ -87,6 +107,7 @@ export function computeBytes(
   }
   if (inputs.indexer !== null) handed.push(inputs.indexer.keyRows, inputs.indexer.mask);
   graph.handOver(handed);
+  graph.expand();
   const scope: LayerScope = { graph, shape, context, inputs };
   const layers = representativeLayers(shape);
   let stream = embedded;
@@ -99,13 +120,55 @@ export function computeBytes(
     const chooses = index === layers.length - 1 && LATE_ROWS[shape.architecture] === undefined;
     stream = buildLayer(scope, layer, stream, chooses ? outputs : null);
   });
-  graph.output(shape.vocabularySize * tokens * FLOAT, [
+  const last =
     bank === null
       ? lastRows(scope, stream, outputs)
-      : graph.inPlace([graph.row(width, [bank.mix(stream), outputs])]),
-  ]);
-  const [device = 0, host = 0] = allocateGraph(graph.nodes, [backend.device, backend.host]);
-  return { device: bytes(device), host: bytes(backend.isProcessor ? 0 : host) };
+      : graph.inPlace([graph.row(width, [bank.mix(stream), outputs])]);
+  const table = lentBytes > 0 ? [graph.tensor(lentBytes, [])] : [];
+  graph.output(shape.vocabularySize * tokens * FLOAT, [last, ...table]);
+  return graph.computed();
+}
+
+/** The graph of DeepSeek V4: src/models/deepseek4.cpp. */
+function compressedGraph(
+  graph: ComputeGraph,
+  shape: ModelShape,
+  context: ResolvedContext,
+  ids: NodeId,
+): readonly GraphNode[] {
+  const width = shape.embeddingLength;
+  const inputs = compressedInputs(graph, shape, context);
+  const outputs = graph.input(graph.tokens * VALUE_BYTES.integer);
+  const embedded = graph.onProcessor(width * graph.tokens * FLOAT, [ids]);
+  graph.handOver([embedded, inputs.positions, outputs, inputs.keyRows, inputs.windowMask]);
+  graph.handOver([inputs.indexerMask, ...[...inputs.compressed.values()].map(({ mask }) => mask)]);
+  const scope: LayerScope = {
+    graph,
+    shape,
+    context,
+    inputs: { positions: inputs.positions, full: null, window: null, indexer: null, floatMask: null },
+  };
+  const streams = new StreamCopies(graph, shape);
+  let copies = streams.start(embedded);
+  for (const layer of shape.kvHeads.keys()) copies = buildCopiedLayer(scope, layer, copies, streams, inputs);
+  const chosen = graph.row(width, [streams.read(copies).stream, outputs]);
+  graph.output(shape.vocabularySize * graph.tokens * FLOAT, [graph.inPlace([chosen])]);
+  return graph.computed();
+}
+
+function buildCopiedLayer(
+  scope: LayerScope,
+  layer: number,
+  copies: NodeId,
+  streams: StreamCopies,
+  inputs: CompressedInputs,
+): NodeId {
+  const { graph } = scope;
+  const before = streams.read(copies);
+  const attended = compressedAttention(scope, layer, graph.inPlace([before.stream]), inputs);
+  const between = streams.write(copies, attended, before.factors);
+  const after = streams.read(between);
+  return streams.write(between, feedForward(scope, layer, graph.inPlace([after.stream])), after.factors);
 }
 
 /**
@@ -194,22 +257,38 @@ function buildLayer(scope: LayerScope, layer: number, input: NodeId, outputs: No
   const chosen = (id: NodeId): NodeId => (outputs === null ? id : graph.row(width, [id, outputs]));
   const postNorm = NORMS_AFTER.has(shape.architecture);
   const normed = postNorm ? input : graph.row(width, [input]);
-  const recurrent = isRecurrentLayer(shape, layer);
-  const attends = ofLayer(shape.kvHeads, layer) > 0;
-  let mixed = recurrent ? recurrence(scope, layer, normed) : null;
-  if (attends) {
-    const attended = attention(scope, layer, normed);
-    mixed = mixed === null ? attended : graph.inPlace([mixed, attended]);
-  }
+  const mixed = mixLayer(scope, layer, input, normed);
   if (mixed === null) return graph.inPlace([chosen(feedForward(scope, layer, normed)), chosen(input)]);
   const order = RESIDUAL_FIRST[shape.architecture];
-  const update = chosen(mixed);
-  const kept = chosen(input);
-  const residual = graph.inPlace(order === undefined ? [update, kept] : [kept, update]);
+  const residual = CHOOSES_SUM.has(shape.architecture)
+    ? chosen(graph.inPlace([mixed, input]))
+    : order === undefined
+      ? graph.inPlace([chosen(mixed), chosen(input)])
+      : // The stream is reached first, and its rows are chosen ahead of what the engine has not expanded of the update.
+        graph.inPlace([graph.ahead(() => chosen(input)), chosen(mixed)]);
   if (!hasFeedForward(shape, layer)) return residual;
   const again = postNorm ? residual : graph.row(width, [residual]);
   const result = feedForward(scope, layer, again);
   return graph.inPlace(order === 'both' ? [residual, result] : [result, residual]);
+}
+
+/** Architectures whose last layer chooses the rows of the sum, not of what is added. */
+const CHOOSES_SUM: ReadonlySet<string> = new Set(['falcon-h1']);
+
+/** What a layer adds to its input before the network: of attention, of a recurrence, or of both; null: nothing. */
+function mixLayer(scope: LayerScope, layer: number, input: NodeId, normed: NodeId): NodeId | null {
+  const { graph, shape } = scope;
+  const attends = ofLayer(shape.kvHeads, layer) > 0;
+  if (!isRecurrentLayer(shape, layer)) return attends ? attention(scope, layer, normed) : null;
+  if (!attends) return recurrence(scope, layer, normed);
+  // Both read the input, each through a norm of its own (src/models/falcon-h1.cpp).
+  const values = attendedValues(scope, layer, normed);
+  const own = graph.row(shape.embeddingLength, [input]);
+  let attended: NodeId | null = null;
+  const recurred = recurrence(scope, layer, own, () => {
+    attended = graph.row(shape.embeddingLength, [values]);
+  });
+  return attended === null ? recurred : graph.inPlace([attended, recurred]);
 }
 
 /** Architectures that add to the stream instead of adding the stream: the sum takes over the memory of the first. */

@@ -16,7 +16,12 @@ export const HOST_ARENA = 1;
  * listed: views, and what is computed in place, take that of another.
  */
 export class ComputeGraph {
-  readonly nodes: GraphNode[] = [];
+  readonly #nodes: GraphNode[] = [];
+  /** The order in which they are computed. */
+  readonly #order: NodeId[] = [];
+  /** How much of the order was fixed when the engine last expanded its graph (`ggml_build_forward_expand`). */
+  #expanded = 0;
+  #isAhead = false;
   /** Tokens of a ubatch. */
   readonly tokens: number;
   readonly #split: boolean;
@@ -39,6 +44,11 @@ export class ComputeGraph {
   input(bytes: number): NodeId {
     const arena = this.#split ? HOST_ARENA : DEVICE_ARENA;
     return this.#add({ arena, bytes, sources: [], reuses: [], kind: 'input' });
+  }
+
+  /** Room that the device keeps from the start, though nothing fills it before the graph runs. */
+  kept(bytes: number): NodeId {
+    return this.#add({ arena: DEVICE_ARENA, bytes, sources: [], reuses: [], kind: 'input' });
   }
 
   /** What the processor computes ahead of the device: the embedding of the tokens. */
@@ -67,19 +77,24 @@ export class ComputeGraph {
 
   /** A tensor that takes over the memory of one of `over` where nothing else reads it. */
   inPlace(over: readonly NodeId[], others: readonly NodeId[] = []): NodeId {
-    const bytes = Math.max(...over.map((id) => this.nodes[id]?.bytes ?? 0));
+    const bytes = Math.max(...over.map((id) => this.#nodes[id]?.bytes ?? 0));
     return this.#make(bytes, [...over, ...others], over, [], 'node');
   }
 
   /** Reads without making anything: a write to the KV cache. */
   use(sources: readonly NodeId[]): void {
-    this.tensor(0, sources);
+    this.#make(0, sources, [], [], 'use');
+  }
+
+  /** A tensor without bytes, freed at once: it moves nothing, but what is freed beside its place stays apart. */
+  empty(): void {
+    this.use([this.tensor(0, [])]);
   }
 
   /** Makes a tensor one that is read after the graph has run, and so is never freed. */
   keep(id: NodeId): void {
-    const node = this.nodes[id];
-    if (node !== undefined) this.nodes[id] = { ...node, kind: 'output' };
+    const node = this.#nodes[id];
+    if (node !== undefined) this.#nodes[id] = { ...node, kind: 'output' };
   }
 
   output(bytes: number, sources: readonly NodeId[]): NodeId {
@@ -113,12 +128,12 @@ export class ComputeGraph {
   }
 
   #isSmall(id: NodeId): boolean {
-    return (this.nodes[id]?.bytes ?? 0) <= this.#largest;
+    return (this.#nodes[id]?.bytes ?? 0) <= this.#largest;
   }
 
   /** The tensor itself where it lies in the arena, else its copy there. */
   #copyTo(arena: number, id: NodeId): NodeId {
-    const node = this.nodes[id];
+    const node = this.#nodes[id];
     if (node === undefined || node.arena === arena) return id;
     const key = `${arena} ${id}`;
     const before = this.#copies.get(key);
@@ -128,8 +143,42 @@ export class ComputeGraph {
     return copy;
   }
 
+  /** The engine expands its graph here: what is made so far is computed before what it expands next. */
+  expand(): void {
+    this.#expanded = this.#order.length;
+  }
+
+  /** Tensors that the engine expands when it makes them, and so ahead of all that it has made but not yet expanded. */
+  ahead<T>(make: () => T): T {
+    this.#isAhead = true;
+    try {
+      return make();
+    } finally {
+      this.#isAhead = false;
+    }
+  }
+
+  /** The tensors in the order in which they are computed. */
+  computed(): readonly GraphNode[] {
+    const places = new Int32Array(this.#nodes.length);
+    for (const [place, id] of this.#order.entries()) places[id] = place;
+    const placed = (ids: readonly NodeId[]): NodeId[] => ids.map((id) => places[id] ?? 0);
+    return this.#order.flatMap((id) => {
+      const node = this.#nodes[id];
+      return node === undefined
+        ? []
+        : [{ ...node, sources: placed(node.sources), reuses: placed(node.reuses) }];
+    });
+  }
+
   #add(node: GraphNode): NodeId {
-    this.nodes.push(node);
-    return this.nodes.length - 1;
+    const id = this.#nodes.push(node) - 1;
+    if (this.#isAhead) {
+      this.#order.splice(this.#expanded, 0, id);
+      this.#expanded += 1;
+    } else {
+      this.#order.push(id);
+    }
+    return id;
   }
 }

@@ -16,7 +16,7 @@ export function indexerInputs(graph: ComputeGraph, shape: ModelShape, cells: num
   const size = Math.min(shape.indexer?.topK ?? 0, cells) * graph.tokens * FLOAT;
   const owners = (shape.indexer?.onLayers ?? []).flatMap((owns, layer) => (owns ? [layer] : []));
   return {
-    zeros: new Map(owners.map((layer) => [layer, graph.input(size)])),
+    zeros: new Map(owners.map((layer) => [layer, graph.kept(size)])),
     keyRows: graph.input(graph.tokens * VALUE_BYTES.index),
     mask: graph.input(cells * graph.tokens * VALUE_BYTES.half),
   };

@@ -1,10 +1,9 @@
 import { bytesPerWeight } from '../ggml-types.ts';
-import { isExpertLayer, isRecurrentLayer, ofLayer, type ModelShape } from '../shape.ts';
+import { isExpertLayer, ofLayer, type ModelShape } from '../shape.ts';
 import { FLOAT, VALUE_BYTES, type ComputeGraph } from './compute-graph.ts';
 import type { NodeId } from './graph-allocator.ts';
 import { attendToBlocks, indexedTokens, maskOfChosen, type IndexerInputs } from './compute-indexer.ts';
 import { isWindowed, keepsKeysOnly, keyRowLength, valueRowLength, widestValueRow } from './kv-state.ts';
-import { stateLengths } from './recurrent-state.ts';
 import { isQuantised, type ResolvedContext } from './settings.ts';
 
 /** The inputs of one KV cache: which cells are seen, and where new rows go. */
@@ -55,8 +54,16 @@ export function cacheInputs(
 
 /** Attention over a KV cache: `build_qkv`, `build_attn` and `build_attn_mha`, src/llama-graph.cpp. */
 export function attention(scope: LayerScope, layer: number, normed: NodeId): NodeId {
+  const values =
+    scope.shape.latentAttention === null
+      ? attendedValues(scope, layer, normed)
+      : latentValues(scope, layer, normed);
+  return scope.graph.row(scope.shape.embeddingLength, [values]);
+}
+
+/** The same before its last projection. */
+export function attendedValues(scope: LayerScope, layer: number, normed: NodeId): NodeId {
   const { graph, shape, context } = scope;
-  if (shape.latentAttention !== null) return latentAttention(scope, layer, normed);
   const heads = ofLayer(shape.heads, layer);
   const window = isWindowed(shape, layer) ? shape.slidingWindow : null;
   const keyLength = window?.keyHeadLength ?? shape.keyHeadLength;
@@ -77,6 +84,7 @@ export function attention(scope: LayerScope, layer: number, normed: NodeId): Nod
     if (rotates.key) key = graph.row(keyRowLength(shape, layer), [key]);
     graph.use([key, cache.keyRows]);
     graph.use([value, cache.valueRows]);
+    graph.expand();
   }
   const { floatMask } = scope.inputs;
   let result =
@@ -86,9 +94,10 @@ export function attention(scope: LayerScope, layer: number, normed: NodeId): Nod
           key: keyRowLength(shape, layer),
           value: valueRowLength(shape, layer),
         });
+  graph.expand();
   if (rotates.value) result = graph.row(heads * valueLength, [result]);
   if (gated) result = graph.inPlace([graph.row(heads * keyLength, [projected])], [result]);
-  return graph.row(shape.embeddingLength, [result]);
+  return result;
 }
 
 /** Queries come with a gate of their own length (Qwen3-Next and Qwen3.5: `build_layer_attn`, src/models/qwen35.cpp). */
@@ -116,7 +125,7 @@ function attend(
 }
 
 /** Multi-head latent attention over the compressed row (src/models/deepseek2.cpp). */
-function latentAttention(scope: LayerScope, layer: number, normed: NodeId): NodeId {
+function latentValues(scope: LayerScope, layer: number, normed: NodeId): NodeId {
   const { graph, shape, context, inputs } = scope;
   const { latentAttention: latent } = shape;
   if (latent === null || inputs.full === null) throw new RangeError(`${shape.id} has no latent attention`);
@@ -163,8 +172,14 @@ function latentAttention(scope: LayerScope, layer: number, normed: NodeId): Node
   }
   const decompressed = graph.row(heads * latent.valueHeadLength, [mixed]);
   const joined = graph.row(heads * latent.valueHeadLength, [decompressed]);
-  return graph.row(shape.embeddingLength, [joined]);
+  graph.expand();
+  if (!gatesLatent(shape)) return joined;
+  const gate = graph.inPlace([graph.row(heads * latent.valueHeadLength, [normed])]);
+  return graph.inPlace([joined, gate]);
 }
+
+/** The result of latent attention is multiplied with a gate (`mla_gated`, src/models/kimi-k3.cpp). */
+const gatesLatent = (shape: ModelShape): boolean => shape.architecture === 'kimi-k3';
 
 /** The part of a layer after attention: `build_ffn`, `build_moe_ffn`, src/llama-graph.cpp. */
 export function feedForward({ graph, shape }: LayerScope, layer: number, normed: NodeId): NodeId {
@@ -174,17 +189,19 @@ export function feedForward({ graph, shape }: LayerScope, layer: number, normed:
   const { experts, embeddingLength } = shape;
   if (experts === null) throw new RangeError(`layer ${layer} of ${shape.id} has no experts`);
   const { count, used, feedForwardLength } = experts;
-  const input = experts.latentLength === null ? normed : graph.row(experts.latentLength, [normed]);
   const width = experts.latentLength ?? embeddingLength;
   const probabilities = graph.inPlace([graph.row(count, [normed])]);
   const scores = experts.scoreCorrection ? graph.row(count, [probabilities]) : probabilities;
   const chosen = graph.tensor(count * graph.tokens * VALUE_BYTES.integer, [scores]);
   const weights = graph.row(used, [probabilities, chosen]);
+  graph.expand();
+  const input = experts.latentLength === null ? normed : graph.row(experts.latentLength, [normed]);
   const hidden = gatedWidth(graph, shape, feedForwardLength * used, [input, chosen]);
   let each = graph.row(width * used, [hidden, chosen]);
   each = graph.inPlace([each], [weights]);
   const first = graph.row(width, [each]);
   let sum = graph.inPlace([first], [each]);
+  graph.expand();
   if (experts.latentLength !== null) sum = graph.row(embeddingLength, [sum]);
   if (experts.shared === null) return sum;
   const shared = network(graph, shape, experts.shared.feedForwardLength, normed);
@@ -205,16 +222,24 @@ function gatedWidth(
   const kind = FEED_FORWARD_KINDS[shape.architecture] ?? 'gated';
   if (kind === 'plain') return graph.inPlace([graph.row(width, inputs)]);
   if (kind === 'fused') return graph.row(width, [graph.row(2 * width, inputs)]);
+  if (kind === 'bent') {
+    // Gate and up are each bent by tanh; the gate once more by a sigmoid (`kimi_k3_situ`, src/models/kimi-k3.cpp).
+    const gate = graph.row(width, inputs);
+    const bent = graph.row(width, [gate]);
+    const product = graph.inPlace([bent], [graph.inPlace([gate])]);
+    return graph.inPlace([product], [graph.inPlace([graph.row(width, inputs)])]);
+  }
   const gate = graph.row(width, inputs);
   const up = graph.row(width, inputs);
   return graph.row(width, [gate, up]);
 }
 
 /** How an architecture's dense network is built, where it is not gated by a tensor of its own. */
-const FEED_FORWARD_KINDS: Readonly<Record<string, 'plain' | 'fused'>> = {
+const FEED_FORWARD_KINDS: Readonly<Record<string, 'plain' | 'fused' | 'bent'>> = {
   apertus: 'plain',
   falcon: 'plain',
   glm4: 'fused',
+  'kimi-k3': 'bent',
   nemotron: 'plain',
   nemotron_h: 'plain',
   nemotron_h_moe: 'plain',
@@ -222,130 +247,3 @@ const FEED_FORWARD_KINDS: Readonly<Record<string, 'plain' | 'fused'>> = {
   phi3: 'fused',
   starcoder2: 'plain',
 };
-
-/** A recurrent layer's own part. */
-export function recurrence(scope: LayerScope, layer: number, normed: NodeId): NodeId {
-  const { graph, shape, context } = scope;
-  const { recurrent, embeddingLength } = shape;
-  if (recurrent === null || !isRecurrentLayer(shape, layer)) {
-    throw new RangeError(`layer ${layer} of ${shape.id} is not recurrent`);
-  }
-  const { sequences } = context;
-  const lengths = stateLengths(shape);
-  /** A copy of the sequences' states: `build_rs`. */
-  const state = (values: number): NodeId => graph.tensor(values * sequences * FLOAT, []);
-  switch (recurrent.kind) {
-    case 'gated-delta-net': {
-      // build_layer_attn_linear, src/models/qwen35.cpp
-      const channels = recurrent.innerLength + 2 * recurrent.groups * recurrent.stateLength;
-      const convolution = state(lengths.convolution);
-      const mixed = graph.row(channels, [normed]);
-      const joined = graph.tensor((graph.tokens + sequences * (recurrent.convWidth - 1)) * channels * FLOAT, [
-        convolution,
-        mixed,
-      ]);
-      const memory = state(lengths.memory);
-      const convolved = graph.inPlace([graph.row(channels, [joined])]);
-      const query = graph.row(recurrent.groups * recurrent.stateLength, [convolved]);
-      const key = graph.row(recurrent.groups * recurrent.stateLength, [convolved]);
-      const decay = graph.row(recurrent.heads, [normed]);
-      const beta = graph.row(recurrent.heads, [normed]);
-      const result = graph.tensor(
-        (recurrent.innerLength * graph.tokens + lengths.memory * sequences) * FLOAT,
-        [query, key, convolved, decay, beta, memory],
-      );
-      const gated = graph.row(recurrent.innerLength, [result]);
-      const gate = graph.row(recurrent.innerLength, [normed]);
-      return graph.row(embeddingLength, [graph.inPlace([gated, gate])]);
-    }
-    case 'mamba1':
-    case 'mamba2': {
-      // build_mamba_layer and build_mamba2_layer, src/models/mamba-base.cpp
-      const { innerLength, convWidth } = recurrent;
-      const extra = recurrent.kind === 'mamba2' ? 2 * recurrent.groups * recurrent.stateLength : 0;
-      const heads = recurrent.kind === 'mamba2' ? recurrent.heads : 0;
-      const channels = innerLength + extra;
-      const convolution = state(lengths.convolution);
-      const projected = graph.row(2 * innerLength + extra + heads, [normed]);
-      const joined = graph.tensor((graph.tokens + sequences * (convWidth - 1)) * channels * FLOAT, [
-        convolution,
-        projected,
-      ]);
-      const convolved = graph.inPlace([graph.row(channels, [joined])]);
-      const parameters =
-        recurrent.kind === 'mamba1'
-          ? graph.row(recurrent.timeStepRank + 2 * recurrent.stateLength, [convolved])
-          : projected;
-      const step =
-        recurrent.kind === 'mamba1' ? graph.row(innerLength, [parameters]) : graph.row(heads, [projected]);
-      const scanned = graph.tensor((innerLength * graph.tokens + lengths.memory * sequences) * FLOAT, [
-        convolved,
-        step,
-        parameters,
-      ]);
-      const skip = graph.row(innerLength, [convolved]);
-      const sum = graph.inPlace([skip], [scanned]);
-      const gate = graph.row(innerLength, [projected]);
-      const result = graph.row(innerLength, [gate, sum]);
-      return graph.row(embeddingLength, [result]);
-    }
-    case 'kimi-delta': {
-      const inner = recurrent.heads * recurrent.headLength;
-      const convolution = state(lengths.convolution);
-      const parts = [0, 1, 2].map(() => {
-        const projected = graph.row(inner, [normed]);
-        const joined = graph.tensor((graph.tokens + sequences * (recurrent.convWidth - 1)) * inner * FLOAT, [
-          convolution,
-          projected,
-        ]);
-        return graph.inPlace([graph.row(inner, [joined])]);
-      });
-      const decay = graph.row(inner, [normed]);
-      const memory = state(lengths.memory);
-      const result = graph.tensor((inner * graph.tokens + lengths.memory * sequences) * FLOAT, [
-        ...parts,
-        decay,
-        memory,
-      ]);
-      const gate = graph.row(inner, [normed]);
-      return graph.row(embeddingLength, [graph.inPlace([graph.row(inner, [result]), gate])]);
-    }
-    case 'short-convolution': {
-      // build_shortconv_block, src/models/lfm2.cpp
-      const projected = graph.row(3 * embeddingLength, [normed]);
-      const product = graph.row(embeddingLength, [projected]);
-      const convolution = state(lengths.convolution);
-      const joined = graph.tensor(
-        (graph.tokens + sequences * (recurrent.convWidth - 1)) * embeddingLength * FLOAT,
-        [convolution, product],
-      );
-      const convolved = graph.row(embeddingLength, [joined]);
-      const gated = graph.inPlace([convolved], [projected]);
-      return graph.row(embeddingLength, [gated]);
-    }
-    case 'rwkv7':
-      return timeMix(scope, normed);
-  }
-}
-
-/** `build_rwkv7_time_mix`, src/models/rwkv7-base.cpp. */
-function timeMix({ graph, shape, context }: LayerScope, normed: NodeId): NodeId {
-  const width = shape.embeddingLength;
-  const previous = graph.row(width, [normed]);
-  const difference = graph.inPlace([previous], [normed]);
-  /** Receptance, decay, key, value, learning rate and gate each mix in the previous token. */
-  const mixes = 6;
-  const repeated = graph.row(mixes * width, [difference]);
-  const mixed = graph.inPlace([repeated], [normed]);
-  const parts = Array.from({ length: mixes }, () => graph.row(width, [mixed]));
-  const memory = graph.tensor(stateLengths(shape).memory * context.sequences * FLOAT, []);
-  const normedKey = graph.row(width, parts.slice(2, 3));
-  const product = graph.row(width, [normedKey]);
-  const result = graph.tensor(
-    (width * graph.tokens + stateLengths(shape).memory * context.sequences) * FLOAT,
-    [...parts.slice(0, 5), normedKey, product, memory],
-  );
-  const scaled = graph.row(width, [result]);
-  const gated = graph.inPlace([scaled], parts.slice(5));
-  return graph.row(width, [gated]);
-}

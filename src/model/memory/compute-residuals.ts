@@ -26,17 +26,22 @@ export class ResidualBank {
 
   push(stream: NodeId): void {
     this.#streams += 1;
-    this.#bank = this.#bank === null ? stream : this.#graph.tensor(this.#bytes(), [this.#bank, stream]);
+    const bank = this.#bank;
+    // Joined when they are first read, which is ahead of what makes the stream that they are mixed with.
+    this.#bank =
+      bank === null ? stream : this.#graph.ahead(() => this.#graph.tensor(this.#bytes(), [bank, stream]));
   }
 
   /** The stream mixed with the banked ones by their scores. */
   mix(stream: NodeId): NodeId {
-    if (this.#bank === null) return stream;
-    const scored = this.#graph.tensor(this.#bytes(), [this.#bank]);
-    const own = this.#graph.row(this.#width, [stream]);
-    const weights = this.#graph.row(this.#streams + 1, [scored, own]);
-    const mixed = this.#graph.row(this.#width, [this.#bank, weights]);
-    return this.#graph.inPlace([mixed], [this.#graph.row(this.#width, [stream, weights])]);
+    const graph = this.#graph;
+    const bank = this.#bank;
+    if (bank === null) return stream;
+    const scores = graph.ahead(() => graph.row(this.#streams, [graph.tensor(this.#bytes(), [bank])]));
+    const own = graph.row(1, [graph.row(this.#width, [stream])]);
+    const weights = graph.row(this.#streams + 1, [scores, own]);
+    const mixed = graph.row(this.#width, [bank, graph.row(this.#streams, [weights])]);
+    return graph.inPlace([mixed], [graph.row(this.#width, [stream, weights])]);
   }
 
   #bytes(): number {

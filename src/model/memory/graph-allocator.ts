@@ -14,8 +14,11 @@ export interface GraphNode {
   readonly sources: readonly NodeId[];
   /** Sources whose memory it may take over when nothing else reads them (`ggml_op_can_inplace`, same layout). */
   readonly reuses: readonly NodeId[];
-  /** Inputs are placed before anything else; outputs are never freed; copies that nothing reads are not made. */
-  readonly kind: 'input' | 'node' | 'output' | 'copy';
+  /**
+   * Inputs are placed before anything else; outputs are never freed; copies that nothing reads are not made; a use
+   * reads and takes no memory, while a node without bytes takes a place and leaves a gap without bytes.
+   */
+  readonly kind: 'input' | 'node' | 'output' | 'copy' | 'use';
 }
 
 /** How the buffers of a backend are made. */
@@ -75,27 +78,36 @@ class Arena {
     return { chunk, offset };
   }
 
+  /**
+   * `ggml_dyn_tallocr_free_bytes`, step by step: it joins with the first gap that it touches and looks at one neighbour
+   * of that alone, so that gaps without bytes, which empty tensors leave, keep others apart.
+   */
   release({ chunk, offset }: Address, bytes: number): void {
     const size = this.padded(bytes);
     const { free } = chunk;
-    const next = free.findIndex((block) => block.offset > offset);
-    const at = next === -1 ? free.length : next;
-    const before = free[at - 1];
-    const after = free[at];
-    const joinsBefore = before !== undefined && before.offset + before.size === offset;
-    const joinsAfter = after !== undefined && offset + size === after.offset;
-    if (joinsBefore) {
-      before.size += size;
-      if (joinsAfter) {
-        before.size += after.size;
-        free.splice(at, 1);
+    for (const [index, block] of free.entries()) {
+      if (block.offset + block.size === offset) {
+        block.size += size;
+        const next = free[index + 1];
+        if (next !== undefined && block.offset + block.size === next.offset) {
+          block.size += next.size;
+          free.splice(index + 1, 1);
+        }
+        return;
       }
-    } else if (joinsAfter) {
-      after.offset = offset;
-      after.size += size;
-    } else {
-      free.splice(at, 0, { offset, size });
+      if (offset + size === block.offset) {
+        block.offset = offset;
+        block.size += size;
+        const before = free[index - 1];
+        if (before !== undefined && before.offset + before.size === block.offset) {
+          before.size += block.size;
+          free.splice(index, 1);
+        }
+        return;
+      }
     }
+    const next = free.findIndex((block) => block.offset >= offset);
+    free.splice(next === -1 ? free.length : next, 0, { offset, size });
   }
 
   /** The smallest gap that is large enough; of equal ones the last. The end of a chunk is no gap. */
@@ -165,7 +177,7 @@ export function allocateGraph(nodes: readonly GraphNode[], limits: readonly Aren
         (source) => readers[source] === 1 && places[source] !== null && nodes[source]?.kind !== 'output',
       );
       if (taken === undefined) {
-        if (node.bytes > 0) places[id] = arenaOf(node).allocate(node.bytes);
+        if (node.kind !== 'use') places[id] = arenaOf(node).allocate(node.bytes);
       } else {
         places[id] = places[taken] ?? null;
         places[taken] = null;

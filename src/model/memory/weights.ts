@@ -66,6 +66,21 @@ function isRepacked(tensor: ModelTensor): boolean {
 const HOLDS_TIED_HEAD_TWICE: ReadonlySet<string> = new Set(['gemma3n', 'gemma4']);
 
 /**
+ * Architectures whose logits are computed from the embedding table itself, without a copy that is loaded as the head
+ * (src/models/bitnet.cpp, release v0.5.0): a GPU gets one for each ubatch.
+ */
+const READS_TABLE: ReadonlySet<string> = new Set(['bitnet']);
+
+/** Bytes of the embedding table where the GPU has to be lent it for the logits; 0 where it has a head of its own. */
+export function lentTableBytes(
+  { architecture }: Pick<ModelShape, 'architecture'>,
+  tensors: readonly ModelTensor[],
+): number {
+  if (!READS_TABLE.has(architecture)) return 0;
+  return tensors.find(({ role }) => role === 'token-embedding')?.bytes ?? 0;
+}
+
+/**
  * Where the tensors of a model lie. The embedding table stays in the system's memory; where it is also the head, the
  * head is a second copy, on the device.
  */
@@ -87,10 +102,11 @@ export function placeWeights(
     else if (isRepacked(tensor)) repacked += padded(tensor.bytes);
     else host += padded(tensor.bytes);
   };
-  const tied = !tensors.some(({ role }) => role === 'output');
+  const tied = !READS_TABLE.has(architecture) && !tensors.some(({ role }) => role === 'output');
   for (const tensor of tensors) {
     if (tensor.role === 'token-embedding') {
-      host += padded(tensor.bytes);
+      // A buffer of the system's memory that the device can read, where there is one.
+      host += padded(tensor.bytes, hasGpu ? backend.host.alignment : HOST_ALIGNMENT);
       if (tied) placeTiedHead(tensor);
       continue;
     }
