@@ -22,6 +22,8 @@ export class ComputeGraph {
   /** How much of the order was fixed when the engine last expanded its graph (`ggml_build_forward_expand`). */
   #expanded = 0;
   #isAhead = false;
+  /** Some tensor is computed before one that was made earlier. */
+  #isReordered = false;
   /** Tokens of a ubatch. */
   readonly tokens: number;
   readonly #split: boolean;
@@ -160,6 +162,7 @@ export class ComputeGraph {
 
   /** The tensors in the order in which they are computed. */
   computed(): readonly GraphNode[] {
+    if (!this.#isReordered) return this.#nodes;
     const places = new Int32Array(this.#nodes.length);
     for (const [place, id] of this.#order.entries()) places[id] = place;
     const placed = (ids: readonly NodeId[]): NodeId[] => ids.map((id) => places[id] ?? 0);
@@ -174,6 +177,7 @@ export class ComputeGraph {
   #add(node: GraphNode): NodeId {
     const id = this.#nodes.push(node) - 1;
     if (this.#isAhead) {
+      this.#isReordered ||= this.#expanded < this.#order.length;
       this.#order.splice(this.#expanded, 0, id);
       this.#expanded += 1;
     } else {

@@ -85,7 +85,9 @@ class Arena {
   release({ chunk, offset }: Address, bytes: number): void {
     const size = this.padded(bytes);
     const { free } = chunk;
-    for (const [index, block] of free.entries()) {
+    for (let index = 0; index < free.length; index += 1) {
+      const block = free[index];
+      if (block === undefined) break;
       if (block.offset + block.size === offset) {
         block.size += size;
         const next = free[index + 1];
