@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -88,6 +88,11 @@ describe('the command line', () => {
     { argv: ['engines', 'add', 'tpu'], reason: "'tpu' cannot be added" },
     { argv: ['synth', 'tinyllama-1.1b'], reason: "required option '-o, --output <file>'" },
     { argv: ['synth', 'tinyllama-1.1b:Q4_0', '-o', 'x.gguf', '--layers', '99'], reason: 'has 22 layers' },
+    { argv: ['compare', 'nvidia-rtx-4090@', '-m', 'llama-3.1-8b'], reason: 'is no machine' },
+    {
+      argv: ['compare', 'nvidia-rtx-4090', '-m', 'x', '--cached', '1'],
+      reason: 'no share from 0 to less than 1',
+    },
     { argv: ['results', '--last', '0'], reason: 'is no number of records' },
   ])('ends with 2 and says why: $argv', ({ argv, reason }) => {
     const { exitCode, stdout, stderr } = ridgepoint(argv);
@@ -103,6 +108,15 @@ describe('the command line', () => {
     { argv: ['machine', '--save', 'no/such/file'], reason: 'cannot be written (ENOENT)' },
     { argv: ['synth', 'nope', '-o', 'x.gguf'], reason: "There is no model 'nope'" },
     { argv: ['cache', 'remove', 'nope'], reason: 'There is no nope in the cache' },
+    {
+      argv: ['predict', '--batch', 'no.jsonl', '-o', 'x.jsonl'],
+      reason: 'cannot be read from no.jsonl (ENOENT)',
+    },
+    {
+      argv: 'predict llama-3.1-8b --machine nvidia-rtx-4090 -ngl 9 --host-device nvidia-rtx-3090'.split(' '),
+      reason: 'GeForce RTX 3090 is a graphics card',
+    },
+    { argv: ['predict', '--batch', MAIN, '-o', 'no/such/file'], reason: 'written to no/such/file (ENOENT)' },
   ])('ends with 1 and one line that says why: $argv', ({ argv, reason }) => {
     const { exitCode, stdout, stderr } = ridgepoint(argv);
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
@@ -149,6 +163,36 @@ describe('the command line', () => {
     child.stderr.setEncoding('utf8').on('data', (text: string) => (words += text));
     const [exitCode] = await once(child, 'close');
     expect({ exitCode, words }).toEqual({ exitCode: 0, words: '' });
+  });
+
+  it.skipIf(process.platform !== 'linux')('says in one line that the disk is full', async () => {
+    const full = await open('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, 'models', '--json'], {
+      encoding: 'utf8',
+      env: environment(),
+      stdio: ['ignore', full.fd, 'pipe'],
+    });
+    await full.close();
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      'error: Standard output cannot be written (ENOSPC); check the disk that it goes to.\n',
+    );
+    const queries = path.join(folder, 'queries.jsonl');
+    await writeFile(queries, '{}\n');
+    const answered = ridgepoint(['predict', '--batch', queries, '-o', '/dev/full']);
+    expect(answered.exitCode).toBe(1);
+    expect(answered.stderr).toMatch(
+      /^error: The answers cannot be written to \/dev\/full \(ENOSPC\)[^\n]*\n$/,
+    );
+  });
+
+  it('does not put the answers in the place of the queries', async () => {
+    const queries = path.join(folder, 'own.jsonl');
+    await writeFile(queries, '{}\n');
+    const { exitCode, stderr } = ridgepoint(['predict', '--batch', queries, '-o', queries]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/would replace the queries/);
+    expect(await readFile(queries, 'utf8')).toBe('{}\n');
   });
 
   it('saves a machine that it can show again', async () => {

@@ -6,7 +6,7 @@ import { addSettings, tokenCount } from './predict-command.ts';
 function share(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (!(value >= 0 && value < 1))
-    throw new InvalidArgumentError(`'${text}' is no share; write 0.7 for 70 %.`);
+    throw new InvalidArgumentError(`'${text}' is no share from 0 to less than 1; write 0.7 for 70 %.`);
   return value;
 }
 

@@ -1,12 +1,12 @@
 import type { FitVerdict } from '../advise/index.ts';
 import type { Unsupported } from '../model/index.ts';
 import { predictTurn, withoutPeak, type PredictedTurn } from '../predict/index.ts';
-import { bytes, formatBytes, formatSeconds, formatSignificant } from '../units/index.ts';
+import { bytes, formatBytes, formatSignificant } from '../units/index.ts';
 import type { CompareFlags } from './prediction-options.ts';
 import type { CliContext } from './context.ts';
-import { CommandFailure, type ExitCode } from './exit.ts';
+import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
-import { settingsOf } from './predict.ts';
+import { duration, settingsOf } from './predict.ts';
 import { memoryNeed, warnOfContext, type MemoryNeed } from './prediction-memory.ts';
 import { openModel, openPredictor, openTarget, weightsFit, type Target } from './prediction-target.ts';
 
@@ -43,6 +43,8 @@ export async function runCompare(
   const rows: Row[] = [];
   for (const text of machines) {
     const [name = '', backend] = text.split('@');
+    if (name === '' || backend === '')
+      throw new UsageError(`'${text}' is no machine; write MACHINE or MACHINE@BACKEND.`);
     const target = await openTarget(name, backend);
     const settings = settingsOf(flags, 0);
     const configuration = model.configurationOn(target, settings);
@@ -94,8 +96,6 @@ export async function runCompare(
   const unknown = context.colors.dim('unknown');
   const known = (value: number | null, show: (value: number) => string): string =>
     value === null ? unknown : show(value);
-  const between = ({ value, low, high }: PredictedTurn['whole']): string =>
-    `${formatSeconds(value)} (${formatSeconds(low)} to ${formatSeconds(high)})`;
   context.stdout(
     `${model.title}: a prompt of ${flags.prompt} tokens, ${Math.round(100 * flags.cached)} % of it cached, and an answer of ${flags.output}\n`,
   );
@@ -122,8 +122,8 @@ export async function runCompare(
         target.backend.exact,
         formatSignificant(turn.promptTokensPerSecond),
         formatSignificant(turn.outputTokensPerSecond),
-        between(turn.firstToken),
-        between(turn.whole),
+        duration(turn.firstToken),
+        duration(turn.whole),
         known(
           target.memoryBytes,
           (value) => `${formatBytes(bytes(value))}${MEMORY_REMARKS[verdictOf(memory)]}`,
@@ -135,6 +135,11 @@ export async function runCompare(
         known(tokensPerSecondPerWatt, (value) => formatSignificant(value)),
         turn.basis,
       ],
+    ),
+  );
+  context.stdout(
+    context.colors.dim(
+      '\npp and tg in tokens/s, over the new part of the prompt and over the answer; joules of the whole turn at the power shown;\nin brackets the interval that is meant to hold four measurements of five',
     ),
   );
   return 0;

@@ -8,7 +8,7 @@ import { packageVersion } from './version.ts';
 
 /** Parses, runs and answers with an exit code. Modules of a command are loaded only when it is the one that runs. */
 async function main(argv: readonly string[]): Promise<ExitCode> {
-  endQuietlyWithoutReader();
+  endWhereOutputEnds();
   let exitCode: ExitCode = 0;
   let signal: AbortSignal | null = null;
   const program = createProgram();
@@ -70,14 +70,17 @@ async function translated(argv: readonly string[], command: string | null): Prom
   return translateLlamaBenchFlags(argv, models);
 }
 
-/** A reader that has read enough, such as `head`, is no error of ours. */
-function endQuietlyWithoutReader(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit(0);
-      throw error;
-    });
-  }
+/** A reader that has read enough, such as `head`, is no error of ours; a full disk is one, and takes one sentence. */
+function endWhereOutputEnds(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    process.stderr.write(
+      `error: Standard output cannot be written (${error.code ?? error.message}); check the disk that it goes to.\n`,
+    );
+    process.exit(1);
+  });
+  // Where the reasons cannot be written either, the exit code alone tells.
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 }
 
 function interruption(signal: AbortSignal | null): Interruption | null {

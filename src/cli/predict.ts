@@ -1,7 +1,8 @@
-import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs';
-import { rename } from 'node:fs/promises';
+import { createReadStream, createWriteStream, existsSync, realpathSync, statSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream/promises';
 import {
   predictTurn,
   withoutPeak,
@@ -119,12 +120,16 @@ export async function runPredict(
       String(row.depth),
       row.prompt === null ? dim('no peak known') : speed(row.prompt),
       speed(row.generation),
-      row.firstToken === null ? dim('unknown') : formatSeconds(row.firstToken.value),
+      row.firstToken === null ? dim('unknown') : duration(row.firstToken),
       row.generation.basis,
       ...(measured === null ? [] : [publishedText(measured[index])]),
     ]),
   );
-  context.stdout(dim('\ntokens/s, with the interval that contains four measurements of five'));
+  context.stdout(
+    dim(
+      `\npp and tg in tokens/s, the first token after ${flags.prompt} new tokens; in brackets the interval that is meant to hold four measurements of five`,
+    ),
+  );
   return 0;
 }
 
@@ -168,6 +173,11 @@ export function settingsOf(flags: Pick<PredictFlags, SettingFlag>, depth: number
 /** `61.3 (55.0 to 68.2)`. */
 export function speed({ tokensPerSecond, low, high }: Prediction): string {
   return `${formatSignificant(tokensPerSecond)} (${formatSignificant(low)} to ${formatSignificant(high)})`;
+}
+
+/** `3.42 s (2.38 s to 4.93 s)`. */
+export function duration({ value, low, high }: PredictedTurn['firstToken']): string {
+  return `${formatSeconds(value)} (${formatSeconds(low)} to ${formatSeconds(high)})`;
 }
 
 type Published = Awaited<ReturnType<typeof publishedBeside>>[number];
@@ -247,35 +257,49 @@ async function answerBatch(from: string, to: string, context: CliContext): Promi
   if (existsSync(from) && statSync(from).isDirectory()) {
     throw new CommandFailure(`The queries cannot be read from ${from}: it is a folder.`);
   }
+  if (existsSync(from) && existsSync(to) && realpathSync(from) === realpathSync(to)) {
+    throw new UsageError(`The answers would replace the queries in ${from}; name another file with -o.`);
+  }
   const input = createReadStream(from, 'utf8');
   await once(input, 'open').catch((error: unknown) => {
-    throw new CommandFailure(`The queries cannot be read from ${from}: ${reasonOf(error)}.`, {
-      cause: error,
-    });
+    throw new CommandFailure(
+      `The queries cannot be read from ${from} (${reasonOf(error)}); check its path and its permissions.`,
+      { cause: error },
+    );
   });
   // The answers appear whole; only what is no plain file, such as a pipe, is written as it comes.
   const inPlace = existsSync(to) && !statSync(to).isFile();
   const draft = inPlace ? to : `${to}.${process.pid}.part`;
   const output = createWriteStream(draft, { flush: !inPlace });
   await once(output, 'open').catch((error: unknown) => {
-    throw new CommandFailure(`The answers cannot be written to ${to}: ${reasonOf(error)}.`, { cause: error });
+    throw unwritable(to, error);
   });
   let answered = 0;
   let refused = 0;
-  let number = 0;
   const start = process.hrtime.bigint();
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    number += 1;
-    if (line.trim() === '') continue;
-    const query = line.length > MAX_LINE_LENGTH ? null : parsed(line);
-    const answer = query === null ? notJson(number) : predictor.answer(query);
-    if ('error' in answer) refused += 1;
-    else answered += 1;
-    if (!output.write(`${JSON.stringify(answer)}\n`)) await once(output, 'drain');
+  async function* answers(): AsyncGenerator<string> {
+    let number = 0;
+    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      number += 1;
+      if (line.trim() === '') continue;
+      const query = line.length > MAX_LINE_LENGTH ? null : parsed(line);
+      const answer = query === null ? notJson(number) : predictor.answer(query);
+      if ('error' in answer) refused += 1;
+      else answered += 1;
+      yield `${JSON.stringify(answer)}\n`;
+    }
   }
-  output.end();
-  await once(output, 'close');
-  if (!inPlace) await rename(draft, to);
+  try {
+    await pipeline(answers(), output, { signal: context.signal });
+    if (!inPlace) await rename(draft, to);
+  } catch (error) {
+    if (!inPlace) await rm(draft, { force: true });
+    context.signal.throwIfAborted();
+    // A reader at the other end of a pipe that has read enough, such as `head`, is no error.
+    if (inPlace && reasonOf(error) === 'EPIPE') return 0;
+    const ofFile = error instanceof Error && 'syscall' in error && error.syscall !== 'read';
+    throw ofFile ? unwritable(to, error) : error;
+  }
   const took = seconds(Number(process.hrtime.bigint() - start) / 1e9);
   context.stderr(
     `${answered} queries answered, ${refused} refused with their reason, in ${formatSeconds(took)}`,
@@ -299,4 +323,11 @@ function parsed(line: string): unknown {
   }
 }
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const unwritable = (file: string, cause: unknown): CommandFailure =>
+  new CommandFailure(
+    `The answers cannot be written to ${file} (${reasonOf(cause)}); give the path of a file in a folder that exists, on a disk with room.`,
+    { cause },
+  );
+
+const reasonOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : String(error);

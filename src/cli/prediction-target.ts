@@ -154,6 +154,11 @@ function hostBeside({ name, record, processor }: Target, hostDevice: string | nu
       `There is no processor '${hostDevice}' in the catalogue; ridgepoint devices lists what is.`,
     );
   }
+  if (hostDevice !== null && named?.kind === 'discrete-gpu') {
+    throw new CommandFailure(
+      `${named.name} is a graphics card; name the processor beside it with --host-device, such as amd-ryzen-7950x.`,
+    );
+  }
   const host = record === null ? null : hostOf(record, named);
   if (host !== null) return host;
   throw new CommandFailure(
