@@ -52,6 +52,12 @@ describe('whether a model fits', () => {
     );
   });
 
+  it('is a matter of system memory on a board that computes on its cores', () => {
+    const { breakdown } = fitNamed('llama-3.1-8b', 'Q4_K_M', 4096, 'raspberry-pi-5-8');
+    expect(breakdown.deviceBytes).toBe(0);
+    expect(budgetNamed('raspberry-pi-5-8').kind).toBe('processor');
+  });
+
   it('names the largest quantisation that does', () => {
     const fit = fitNamed('qwen3-32b', 'Q8_0', 8192, 'desktop-rtx-4090');
     expect(fit.verdict).toBe('does-not-fit');

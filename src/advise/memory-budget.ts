@@ -1,4 +1,4 @@
-import type { CatalogDevice, MachineRecord } from '../catalog/index.ts';
+import { computesOnCores, type CatalogDevice, type MachineRecord } from '../catalog/index.ts';
 import type { Fact, MachineFacts } from '../machine/index.ts';
 import { bytes, GIB, MIB, type Bytes } from '../units/index.ts';
 
@@ -95,7 +95,7 @@ export function budgetOfDevice(
 ): MemoryBudget | null {
   const total = memoryBytes ?? bytes(Math.max(0, ...device.memory.capacityBytes) * devices);
   if (total === 0) return null;
-  if (device.kind === 'cpu') return { kind: 'processor', systemBytes: total };
+  if (computesOnCores(device)) return { kind: 'processor', systemBytes: total };
   const { sharedMemory } = device;
   if (sharedMemory === null || device.kind === 'discrete-gpu') {
     return { kind: 'gpu', devices, gpuBytes: total, systemBytes: null };

@@ -5,6 +5,7 @@ export type { DerivedBandwidth, StatedBandwidth } from './bandwidth.ts';
 export { CatalogNameError, findDevice, findMachine, resolveDevice, resolveMachine } from './device-name.ts';
 export type { CatalogNameErrorCode, DeviceHints, ResolvedDevice } from './device-name.ts';
 export type { CatalogDevice } from './device-record.ts';
+export { computesOnCores } from './computing-part.ts';
 export type { MachineRecord } from './machine-record.ts';
 export { namesOfRecord, resolveModelLabel } from './model-label.ts';
 export type { ResolvedModelLabel } from './model-label.ts';

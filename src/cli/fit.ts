@@ -89,7 +89,14 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
     return 0;
   }
   print(
-    { title: `${title} ${quantisation} on ${machine.name}`, fit, settings, note, llama: proposed },
+    {
+      title: `${title} ${quantisation} on ${machine.name}`,
+      fit,
+      settings,
+      note,
+      isHostKnown: machine.budget.kind !== 'gpu' || machine.budget.systemBytes !== null,
+      llama: proposed,
+    },
     context,
   );
   if (exact !== null) (await import('./fit-exact.ts')).printEngine(exact, context);
@@ -160,13 +167,17 @@ function known(name: string, budget: MemoryBudget | null): NamedBudget {
   );
 }
 
-function partialSentence({ placement, breakdown }: PartialPlacement): string {
+/** @param isHostKnown - whether the memory beside the GPU is known, and was found to be enough. */
+function partialSentence({ placement, breakdown }: PartialPlacement, isHostKnown: boolean): string {
   const { gpuLayers, cpuMoeLayers } = placement;
   const how =
     cpuMoeLayers > 0
       ? `the experts of ${cpuMoeLayers} layers (-ncmoe ${cpuMoeLayers})`
-      : `all but ${gpuLayers} layers (-ngl ${gpuLayers})`;
-  return `With ${how} in the system's memory it fits: ${formatBytes(breakdown.deviceBytes)} on the GPU and ${formatBytes(breakdown.hostBytes)} beside it.`;
+      : `all but ${gpuLayers} ${gpuLayers === 1 ? 'layer' : 'layers'} (-ngl ${gpuLayers})`;
+  const beside = formatBytes(breakdown.hostBytes);
+  return isHostKnown
+    ? `With ${how} in the system's memory it fits: ${formatBytes(breakdown.deviceBytes)} on the GPU and ${beside} beside it.`
+    : `With ${how} in the system's memory it fits, if ${beside} of that are free: the GPU then holds ${formatBytes(breakdown.deviceBytes)}.`;
 }
 
 interface Printed {
@@ -174,11 +185,13 @@ interface Printed {
   readonly fit: Fit;
   readonly settings: ContextMemorySettings;
   readonly note: string | null;
+  /** Whether the memory beside a GPU is known. */
+  readonly isHostKnown: boolean;
   /** What llama.cpp is to be called with; null where nothing was found that fits. */
   readonly llama: readonly string[] | null;
 }
 
-function print({ title, fit, settings, note, llama }: Printed, context: CliContext): void {
+function print({ title, fit, settings, note, isHostKnown, llama }: Printed, context: CliContext): void {
   context.stdout(`${context.colors.bold(title)}\n`);
   const onDevice = fit.breakdown.deviceBytes > 0;
   const amounts = fitRows(fit).map((row) => (onDevice ? row : [row[0], row[2]]));
@@ -212,7 +225,7 @@ function print({ title, fit, settings, note, llama }: Printed, context: CliConte
     );
   }
   if (fit.partial !== null) {
-    context.stdout(partialSentence(fit.partial));
+    context.stdout(partialSentence(fit.partial, isHostKnown));
   }
   if (llama !== null) context.stdout(`\nllama-server -m MODEL.gguf ${llama.join(' ')}`);
 }

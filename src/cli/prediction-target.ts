@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { budgetOfDevice, budgetOfFacts, budgetOfMachine, type MemoryBudget } from '../advise/index.ts';
 import {
   CatalogNameError,
+  computesOnCores,
   findDevice,
   findMachine,
   latestPrice,
@@ -12,7 +13,6 @@ import { readDeviceRecords, readMachineRecords, readModelRecords } from '../cata
 import type { CatalogueMatch, MachineFacts } from '../machine/index.ts';
 import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
-  computesOnCores,
   configure,
   hostOf,
   isPartial,

@@ -33,11 +33,6 @@ export interface PredictedDevice {
   readonly measured?: readonly MeasuredRate[];
 }
 
-/** Whether a model computes on processor cores where no backend is named: a processor, and a board without a GPU of use. */
-export function computesOnCores({ kind, units }: CatalogDevice): boolean {
-  return kind === 'cpu' || (kind === 'soc' && units.kind === 'core');
-}
-
 /**
  * A device of the catalogue as predictions see it; null when no bandwidth of it is published.
  * @param unit - which part of a chip works that has processor cores and a GPU.

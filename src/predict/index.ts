@@ -31,7 +31,7 @@ export { configure, withoutPeak } from './configuration.ts';
 export { hostOf, isPartial } from './offload.ts';
 export type { Host } from './offload.ts';
 export type { Configuration, ConfigurationInput } from './configuration.ts';
-export { computesOnCores, predictedDevice } from './device.ts';
+export { predictedDevice } from './device.ts';
 export { roofsFor } from './terms.ts';
 export type { PredictedDevice } from './device.ts';
 export type { PublishedMeasurement } from './measurement.ts';

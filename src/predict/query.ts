@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import {
+  computesOnCores,
   findDevice,
   resolveModelLabel,
   type CatalogDevice,
@@ -16,7 +17,7 @@ import {
   type EngineName,
   type Offload,
 } from './configuration.ts';
-import { computesOnCores, predictedDevice, type PredictedDevice } from './device.ts';
+import { predictedDevice, type PredictedDevice } from './device.ts';
 import type { Metric } from './effects.ts';
 import { hostOf, isPartial } from './offload.ts';
 import { parseQuantisation, type Quantisation } from './quantisation.ts';
