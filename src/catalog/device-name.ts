@@ -167,7 +167,7 @@ export function resolveMachine(text: string, machines: readonly MachineRecord[])
     const ids = machines.map((machine) => ({ id: machine.id, names: machineNames(machine) }));
     throw new CatalogNameError(
       'unknown-machine',
-      `There is no machine '${text}' in the catalogue${nearestClause(text, ids, 'ids')}. To list them: ridgepoint devices machines`,
+      `There is no machine '${text}' in the catalogue${nearestClause(text, ids, 'ids')}. To list them: ridgepoint devices machines; to list single devices: ridgepoint devices`,
     );
   }
   return found;

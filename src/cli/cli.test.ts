@@ -107,6 +107,10 @@ describe('the command line', () => {
     { argv: ['machine', '--save', '.'], reason: '. cannot be written (it is a folder)' },
     { argv: ['machine', '--save', 'no/such/file'], reason: 'cannot be written (ENOENT)' },
     { argv: ['synth', 'nope', '-o', 'x.gguf'], reason: "There is no model 'nope'" },
+    {
+      argv: ['fit', 'llama-3.1-8b', '--machine', 'nope'],
+      reason: 'to list single devices: ridgepoint devices',
+    },
     { argv: ['cache', 'remove', 'nope'], reason: 'There is no nope in the cache' },
     {
       argv: ['predict', '--batch', 'no.jsonl', '-o', 'x.jsonl'],
