@@ -1,7 +1,6 @@
 import { summarise, type MeasurementRecord } from '../measure/index.ts';
 import {
   calibrate,
-  MEASURED_SHIFTS,
   type Calibration,
   type CalibrationPoint,
   type PredictedTest,
@@ -46,7 +45,7 @@ export function lessonOf(
     name: record.model.name,
     test,
     depth: depthTokens,
-    point: { ...predictor.uncalibrated(configuration, test), logSeconds: Math.log(time) },
+    point: { configuration, ...predictor.uncalibrated(configuration, test), logSeconds: Math.log(time) },
     measuredSpeed: (promptTokens > 0 ? promptTokens : 1) / time,
     predictedSpeed: predictor.predict(configuration, test, model.id).tokensPerSecond,
   };
@@ -54,13 +53,11 @@ export function lessonOf(
 
 /** What all lessons together teach. */
 export function calibrationFrom(lessons: readonly Lesson[], target: Target, measuredAt: string): Calibration {
-  const shiftsOf = (metric: PredictedTest['metric']): number[] => {
-    const points: CalibrationPoint[] = lessons
-      .filter(({ test }) => test.metric === metric)
-      .map(({ point }) => point);
-    const isMeasured = target.device.measured !== undefined;
-    return [...(isMeasured ? calibrate(metric, points, MEASURED_SHIFTS[metric]) : calibrate(metric, points))];
-  };
+  const shiftsOf = (metric: PredictedTest['metric']): Calibration['generation'] =>
+    calibrate(
+      metric,
+      lessons.filter(({ test }) => test.metric === metric).map(({ point }) => point),
+    );
   return {
     deviceId: target.device.id,
     backend: target.backend.exact,

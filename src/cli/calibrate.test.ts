@@ -119,8 +119,8 @@ describe('ridgepoint calibrate --from-records', () => {
       backend: 'cpu',
       measuredAt: own.measuredAt,
       points: 1,
-      generation: [],
-      prompt: [],
+      generation: {},
+      prompt: {},
     };
     await writeCalibration(calibrationPath(context.paths), old, { ...own, name });
     const predicted = async (): Promise<{ basis: string; tokensPerSecond: number }> => {

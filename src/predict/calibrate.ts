@@ -1,8 +1,11 @@
+import type { Configuration } from './configuration.ts';
 import { logCost, logCostSlope } from './cost.ts';
 import { TERM_NAMES, type Metric } from './effects.ts';
+import { spreadOf, type Spread } from './spreads.ts';
 
 /** One measurement of one's own, as the fit sees it. */
 export interface CalibrationPoint {
+  readonly configuration: Configuration;
   /** Times of the terms at their roofs, in seconds. */
   readonly roofs: Float64Array;
   /** Sums of effects without calibration. */
@@ -10,63 +13,67 @@ export interface CalibrationPoint {
   readonly logSeconds: number;
 }
 
-/** Terms that a device shifts together, and by how much without evidence: the spread between devices of a class. */
-export interface Shift {
-  readonly terms: readonly string[];
-  readonly sigma: number;
-}
+/** What own measurements taught: log units to add to terms, by what they apply to (`memory`, `weights four-k`). */
+export type Shifts = Readonly<Record<string, number>>;
 
-/** A machine as a whole may be a slice of the device, or throttled: a virtual machine has a few of its cores. */
-const WHOLE_SIGMA = 1;
-
-const SHIFTS: Readonly<Record<Metric, readonly Shift[]>> = {
-  generation: [
-    { terms: TERM_NAMES.generation, sigma: WHOLE_SIGMA },
-    { terms: ['dense', 'experts', 'cache', 'attention', 'arithmetic'], sigma: 0.3 },
-    { terms: ['fixed', 'launch'], sigma: 0.4 },
-    { terms: ['cache', 'attention'], sigma: 0.3 },
-    ...TERM_NAMES.generation.map((term) => ({ terms: [term], sigma: 0.25 })),
-  ],
-  prompt: [
-    { terms: TERM_NAMES.prompt, sigma: WHOLE_SIGMA },
-    { terms: ['matmul', 'expert-matmul', 'dispatch', 'attention', 'elementwise'], sigma: 0.5 },
-    { terms: ['expert-matmul', 'dispatch'], sigma: 0.3 },
-    { terms: ['fixed', 'launch'], sigma: 0.3 },
-    ...TERM_NAMES.prompt.map((term) => ({ terms: [term], sigma: 0.25 })),
-  ],
-};
-
-/** How far a perfectly calibrated model still is from a measurement, in log units: noise and what it leaves out. */
-const POINT_NOISE: Readonly<Record<Metric, number>> = { generation: 0.04, prompt: 0.07 };
 /** The model is nearly linear in the shifts: a few linearisations settle. */
 const ITERATIONS = 8;
 
-/**
- * What own measurements teach about one device with one backend: shifts to add to the sums of effects of every
- * term, the most probable ones under the spread between devices (a Gauss-Newton step of maximum a posteriori
- * estimation, repeated).
- * @param shifts - what may differ, and by how much; without it what differs between devices of one class.
- */
-export function calibrate(
+/** Calls `visit` for every shift that concerns a configuration. */
+function visitShifts(
   metric: Metric,
-  points: readonly CalibrationPoint[],
-  shifts: readonly Shift[] = SHIFTS[metric],
-): Float64Array {
-  const names = TERM_NAMES[metric];
-  const offsets = new Float64Array(names.length);
-  const state = new Float64Array(shifts.length);
-  if (points.length === 0) return offsets;
-  const distances = points.map((point) => distanceOf(metric, point)).sort((a, b) => a - b);
-  const common = distances[Math.floor((distances.length - 1) / 2)] ?? 0;
-  const noise = points.map((point) => trustedNoise(metric, point, common, shifts));
+  configuration: Configuration,
+  visit: (name: string, positions: readonly number[], sigma: number) => void,
+): void {
+  for (const { name, positions, sigma, kindOf } of spreadOf(metric, configuration).rules) {
+    const kind = kindOf?.(configuration);
+    if (kind === null) continue;
+    visit(kind === undefined || kind === '' ? name : `${name} ${kind}`, positions, sigma);
+  }
+}
+
+/** What shifts add to the sums of effects of a configuration, term by term. */
+export function shiftedBy(metric: Metric, shifts: Shifts, configuration: Configuration): Float64Array {
+  const offsets = new Float64Array(TERM_NAMES[metric].length);
+  visitShifts(metric, configuration, (name, positions) => {
+    const shift = shifts[name];
+    if (shift === undefined) return;
+    for (const at of positions) offsets[at] = (offsets[at] ?? 0) + shift;
+  });
+  return offsets;
+}
+
+/** A shift that is being learned. */
+interface Unknown {
+  readonly sigma: number;
+  /** The points that it concerns, by the terms that it moves there. */
+  readonly positions: ReadonlyMap<CalibrationPoint, readonly number[]>;
+}
+
+/**
+ * What own measurements teach about one device with one backend: the most probable shifts under the spread between
+ * devices (a Gauss-Newton step of maximum a posteriori estimation, repeated).
+ */
+export function calibrate(metric: Metric, points: readonly CalibrationPoint[]): Shifts {
+  const unknowns = unknownsOf(metric, points);
+  const names = [...unknowns.keys()];
+  const state = new Float64Array(names.length);
+  const slopesOf = (point: CalibrationPoint, shares: readonly number[]): Float64Array =>
+    Float64Array.from(unknowns.values(), ({ sigma, positions }) =>
+      (positions.get(point) ?? []).reduce((sum, at) => sum + (shares[at] ?? 0) * sigma, 0),
+    );
+  const shiftsNow = (): Shifts =>
+    Object.fromEntries(
+      names.map((name, index) => [name, (state[index] ?? 0) * (unknowns.get(name)?.sigma ?? 0)]),
+    );
+  const noise = trustedNoise(metric, points, slopesOf);
   for (let iteration = 0; iteration < ITERATIONS; iteration += 1) {
+    const shifts = shiftsNow();
     const jacobian: Float64Array[] = [];
     const residuals: number[] = [];
     for (const point of points) {
-      const { total, shares } = sharesOf(metric, point, offsets);
-      const row = Float64Array.from(shifts, ({ terms, sigma }) =>
-        terms.reduce((sum, term) => sum + (shares[names.indexOf(term)] ?? 0) * sigma, 0),
-      );
+      const { total, shares } = sharesOf(metric, point, shiftedBy(metric, shifts, point.configuration));
+      const row = slopesOf(point, shares);
       jacobian.push(row);
       // Linearised about the present state: the residual that the state as a whole has to explain.
       residuals.push(point.logSeconds - Math.log(total) + dot(row, state));
@@ -80,42 +87,46 @@ export function calibrate(
       for (let s = 0; s < state.length; s += 1)
         state[s] = (state[s] ?? 0) + (row[s] ?? 0) * (weights[i] ?? 0);
     }
-    offsets.fill(0);
-    for (const [s, { terms, sigma }] of shifts.entries()) {
-      for (const term of terms) {
-        const at = names.indexOf(term);
-        offsets[at] = (offsets[at] ?? 0) + (state[s] ?? 0) * sigma;
-      }
-    }
   }
-  return offsets;
+  return shiftsNow();
 }
 
-/** A point this many standard deviations from the others of its device measured something else: swapping, a wrong label. */
-const BELIEVABLE = 3;
+function unknownsOf(metric: Metric, points: readonly CalibrationPoint[]): ReadonlyMap<string, Unknown> {
+  const unknowns = new Map<string, { sigma: number; positions: Map<CalibrationPoint, readonly number[]> }>();
+  for (const point of points) {
+    visitShifts(metric, point.configuration, (name, positions, sigma) => {
+      const known = unknowns.get(name) ?? { sigma, positions: new Map() };
+      known.positions.set(point, positions);
+      unknowns.set(name, known);
+    });
+  }
+  return unknowns;
+}
 
-/** The variance of a point; of one that is not believable so much that it moves little. */
+/** The variances of the points; of one that is not believable beside the others so much that it moves little. */
 function trustedNoise(
   metric: Metric,
-  point: CalibrationPoint,
-  common: number,
-  shifts: readonly Shift[],
-): number {
-  const noise = POINT_NOISE[metric] ** 2;
-  const { shares } = sharesOf(metric, point, new Float64Array(TERM_NAMES[metric].length));
-  let spread = noise;
-  for (const { terms, sigma } of shifts) {
-    const share = terms.reduce((sum, term) => sum + (shares[TERM_NAMES[metric].indexOf(term)] ?? 0), 0);
-    spread += (share * sigma) ** 2;
-  }
-  const distance = (distanceOf(metric, point) - common) ** 2;
-  return distance > BELIEVABLE ** 2 * spread ? noise + distance : noise;
-}
-
-/** The logarithm of measured / predicted time before anything is learned. */
-function distanceOf(metric: Metric, point: CalibrationPoint): number {
-  const { total } = sharesOf(metric, point, new Float64Array(TERM_NAMES[metric].length));
-  return point.logSeconds - Math.log(total);
+  points: readonly CalibrationPoint[],
+  slopesOf: (point: CalibrationPoint, shares: readonly number[]) => Float64Array,
+): readonly number[] {
+  const [first] = points;
+  if (first === undefined) return [];
+  const spread: Spread = spreadOf(metric, first.configuration);
+  const noise = spread.noise ** 2;
+  const unshifted = new Float64Array(TERM_NAMES[metric].length);
+  const before = points.map((point) => {
+    const { total, shares } = sharesOf(metric, point, unshifted);
+    return {
+      distance: point.logSeconds - Math.log(total),
+      variance: noise + squared(slopesOf(point, shares)),
+    };
+  });
+  const sorted = before.map(({ distance }) => distance).sort((a, b) => a - b);
+  const common = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+  return before.map(({ distance, variance }) => {
+    const apart = (distance - common) ** 2;
+    return apart > spread.believable ** 2 * variance ? noise + apart : noise;
+  });
 }
 
 function sharesOf(
@@ -134,6 +145,8 @@ function sharesOf(
   }
   return { total, shares: slopes.map((slope) => slope / total) };
 }
+
+const squared = (values: Float64Array): number => values.reduce((sum, value) => sum + value * value, 0);
 
 function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;

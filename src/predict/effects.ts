@@ -94,7 +94,8 @@ function periodsUntil(day: number | null): readonly string[] {
   );
 }
 
-const attentionKind = ({ work }: Configuration): string =>
+/** Kinds of attention with kernels of their own. */
+export const attentionKind = ({ work }: Configuration): string =>
   work.latent ? 'latent' : work.recurrent ? 'hybrid' : 'plain';
 
 const RULES: readonly AspectRule[] = [
@@ -157,10 +158,28 @@ const RULES: readonly AspectRule[] = [
     group: 'products',
     sigmas: { all: 0.2, family: 0.4, class: 0.15, variant: 0.15 },
   },
+  // Unpacking weights bounds processors, and their kernels differ from engine to engine and by a factor from format to format.
+  {
+    aspects: ({ device, engine, quantisation }) =>
+      device.unit === 'cpu'
+        ? [`${engine}-${quantisation.group}`, `${engine}-${quantisation.group}-${quantisation.name}`]
+        : [],
+    metric: 'generation',
+    terms: ['arithmetic'],
+    sigmas: { all: 0.8, class: 0.3, exact: 0.2 },
+  },
   {
     aspects: ({ flashAttention }) => [flashAttention ? 'fa' : 'no-fa'],
+    metric: 'generation',
     terms: ['cache', 'attention'],
     sigmas: { all: 0.4, unit: 0.3, family: 0.4, class: 0.3, variant: 0.3, exact: 0.2 },
+  },
+  // Prompts at depth were measured on three devices: what they say is said of their classes, less of each backend.
+  {
+    aspects: ({ flashAttention }) => [flashAttention ? 'fa' : 'no-fa'],
+    metric: 'prompt',
+    terms: ['attention'],
+    sigmas: { all: 0.4, unit: 0.3, family: 0.4, class: 0.5, variant: 0.15, exact: 0.1 },
   },
   {
     aspects: ({ flashAttention }) => [flashAttention ? 'fa' : 'no-fa'],

@@ -20,7 +20,6 @@ export type {
 export { parseBackend, usualFamily } from './backend.ts';
 export type { Backend, BackendFamily } from './backend.ts';
 export { calibrate } from './calibrate.ts';
-export { MEASURED_SHIFTS } from './measured-shifts.ts';
 export type { CalibrationPoint } from './calibrate.ts';
 export type { Calibration, CalibrationFile } from './calibration.ts';
 export { predictedOwnDevice, ownDeviceId } from './own-device.ts';

@@ -9,7 +9,6 @@ import { configure, type Configuration } from './configuration.ts';
 import { readParameters } from './host/index.ts';
 import { weightTypesOf } from './weight-types.ts';
 import { ownDeviceId, predictedOwnDevice, type OwnDevice } from './own-device.ts';
-import { MEASURED_SHIFTS } from './measured-shifts.ts';
 import { Predictor } from './predict.ts';
 import type { PredictedTest, Prediction } from './situation.ts';
 import { parseQuantisation } from './quantisation.ts';
@@ -141,15 +140,15 @@ describe('a calibration of a device whose rates were measured', () => {
       const attention = prediction.terms.find(({ name }) => name === 'attention')?.seconds ?? 0;
       // Attention twice as slow as it was taken for.
       const logSeconds = Math.log(prediction.seconds + attention);
-      return { ...predictor.uncalibrated(configuration, deep), logSeconds };
+      return { configuration, ...predictor.uncalibrated(configuration, deep), logSeconds };
     });
     const calibration: Calibration = {
       deviceId: OWN.id,
       backend: 'cpu',
       measuredAt: OWN.measuredAt,
       points: 2,
-      generation: [],
-      prompt: [...calibrate('prompt', points, MEASURED_SHIFTS.prompt)],
+      generation: {},
+      prompt: calibrate('prompt', points),
     };
     for (const depth of [0, 2048]) {
       const before = lengthOf('qwen3-1.7b:Q8_0', deep, depth).prediction;

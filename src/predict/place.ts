@@ -1,4 +1,5 @@
 import { logCost, startingPoints } from './cost.ts';
+import { shiftedBy } from './calibrate.ts';
 import type { Calibration } from './calibration.ts';
 import type { Configuration } from './configuration.ts';
 import {
@@ -66,16 +67,15 @@ export class Place {
   costs(configuration: Configuration, metric: Metric, tokens: number): Costs {
     const { engine, day, work, quantisation, flashAttention, ubatch } = configuration;
     const kind = `${work.latent ? 'l' : ''}${work.recurrent ? 'r' : ''}`;
-    const key = `${work.architecture} ${kind} ${quantisation.group} ${flashAttention} ${Math.min(ubatch, tokens)} ${engine} ${day}`;
+    const key = `${work.architecture} ${kind} ${quantisation.name} ${flashAttention} ${Math.min(ubatch, tokens)} ${engine} ${day}`;
     const kept = this.#kept[metric];
     const known = kept.get(key);
     if (known !== undefined) return known;
     const sums = this.#sum(configuration, metric, tokens);
-    const shifts = this.calibration?.[metric];
+    const shifts =
+      this.calibration === null ? null : shiftedBy(metric, this.calibration[metric], configuration);
     const factors = Array.from(sums, (sum, term) =>
-      Math.exp(
-        logCost(TERM_NAMES[metric][term] ?? '', shifts === undefined ? sum : sum + (shifts[term] ?? 0)),
-      ),
+      Math.exp(logCost(TERM_NAMES[metric][term] ?? '', sum + (shifts?.[term] ?? 0))),
     );
     const made = { sums, factors };
     if (kept.size >= MOST_KEPT) kept.clear();

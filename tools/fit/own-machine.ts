@@ -7,13 +7,13 @@ import { readParameters } from '../../src/predict/host/index.ts';
 import {
   calibrate,
   configure,
-  MEASURED_SHIFTS,
   parseBackend,
   parseQuantisation,
   predictedOwnDevice,
   Predictor,
   weightTypesOf,
   workOf,
+  type Calibration,
   type Configuration,
   type PredictedTest,
   type Prediction,
@@ -79,13 +79,17 @@ export function judgeSession(session: OwnMachineSession): {
       row,
       prediction: predictor.predict(configurationOf(row, device), testOf(row), modelOf(row).record.id),
     }));
-  const shiftsOf = (metric: PredictedTest['metric']): number[] => {
+  const shiftsOf = (metric: PredictedTest['metric']): Calibration['generation'] => {
     const own = points.filter((row) => testOf(row).metric === metric);
-    const lessons = own.map((row) => ({
-      ...before.uncalibrated(configurationOf(row, device), testOf(row)),
-      logSeconds: Math.log(Math.max(1, row.promptTokens) / row.tokensPerSecond),
-    }));
-    return [...calibrate(metric, lessons, MEASURED_SHIFTS[metric])];
+    const lessons = own.map((row) => {
+      const configuration = configurationOf(row, device);
+      return {
+        configuration,
+        ...before.uncalibrated(configuration, testOf(row)),
+        logSeconds: Math.log(Math.max(1, row.promptTokens) / row.tokensPerSecond),
+      };
+    });
+    return calibrate(metric, lessons);
   };
   const calibration = {
     deviceId: device.id,

@@ -17,8 +17,8 @@ const calibration = (deviceId: string, backend: string, points: number): Calibra
   backend,
   measuredAt: '2026-11-21T08:08:14Z',
   points,
-  generation: [0.1],
-  prompt: [0.2],
+  generation: { whole: 0.1 },
+  prompt: { 'format four-k': 0.2 },
 });
 const own: OwnDevice = {
   id: 'own-amd-epyc',
@@ -52,7 +52,7 @@ describe('the file of calibrations', () => {
     expect(devices).toEqual([{ ...own, memoryBytes: 1e9 }]);
   });
 
-  it.each(['{"schemaVersion":1,"calibra', '{"schemaVersion":1,"calibrations":[{"deviceId":""}]}'])(
+  it.each(['{"schemaVersion":2,"calibra', '{"schemaVersion":2,"calibrations":[{"deviceId":""}]}'])(
     'says what to do about one that is damaged: %s',
     async (content) => {
       const file = path.join(folder, 'damaged.json');

@@ -10,7 +10,7 @@ export class CalibrationFileError extends Error {
   override readonly name = 'CalibrationFileError';
 }
 
-const NOTHING: CalibrationFile = { schemaVersion: 1, calibrations: [] };
+const NOTHING: CalibrationFile = { schemaVersion: 2, calibrations: [] };
 
 /** Reads what `calibrate` learned about this machine; nothing, when it has not been run. @throws CalibrationFileError */
 export function readCalibrationFile(path: string): CalibrationFile {
@@ -48,7 +48,7 @@ export async function writeCalibration(
   );
   const devices = own === null ? others : [...others, own];
   const file: CalibrationFile = {
-    schemaVersion: 1,
+    schemaVersion: 2,
     calibrations,
     ...(devices.length === 0 ? {} : { devices }),
   };
