@@ -46,6 +46,12 @@ const STATE_BYTES = 8;
 /** Most tokens in the attention of a KV row that exists: llama.cpp pads the cache it reads to this (n_kv). */
 const CACHE_PADDING = 256;
 
+/**
+ * Operations on floats for each byte of bandwidth where no peak is published. Of GPUs the median of the catalogue's; of
+ * processors no more than a unit, as what their unpacking costs was learned in it.
+ */
+const PRESUMED_OPERATIONS_PER_BYTE = { cpu: 1, gpu: 35 } as const;
+
 /** The mean number of experts that a batch touches when routing is uniform: E (1 - (1 - k/E)^U). */
 export function expertsTouched(count: number, used: number, tokens: number): number {
   return count * (1 - (1 - used / count) ** tokens);
@@ -74,7 +80,8 @@ export function generationTerms(
 ): TermSeconds {
   const { work, bytes, keyBytes, valueBytes } = configuration;
   const bandwidth = roofs.bandwidthBytesPerSecond;
-  const vector = roofs.vectorFlopPerSecond ?? bandwidth;
+  const vector =
+    roofs.vectorFlopPerSecond ?? bandwidth * PRESUMED_OPERATIONS_PER_BYTE[configuration.device.unit];
   let cacheBytes = 0;
   let multiplications = 0;
   for (const group of work.attention) {

@@ -5,6 +5,7 @@ import { halfWidth, intervalEngine, type Novelty } from '../../src/predict/inter
 import type { Metric } from '../../src/predict/effects.ts';
 import type { Interval, Parameters } from '../../src/predict/parameters.ts';
 import { conformalIntervals } from './conformal.ts';
+import { roofSeconds } from '../../src/predict/situation.ts';
 import type { Problem } from './problem.ts';
 import { Regimes, type Regime, type Residuals } from './regimes.ts';
 import { readEvidence, type EvidenceRow } from './rows.ts';
@@ -40,6 +41,8 @@ function scoredRows(residuals: Residuals, intervals: readonly Interval[], regime
   return [...residuals].map(([row, residual]) => {
     const measured = row.measurement.tokensPerSecond;
     const predicted = measured * Math.exp(-residual);
+    const tokens = Math.max(1, row.prepared.promptTokens);
+    const roof = tokens / roofSeconds(row.metric, row.fit.roofs);
     const half = halfWidth(
       { intervals: [...intervals] },
       row.cell,
@@ -53,7 +56,8 @@ function scoredRows(residuals: Residuals, intervals: readonly Interval[], regime
       predicted,
       measured,
       low: half === null ? null : predicted * Math.exp(-half),
-      high: half === null ? null : predicted * Math.exp(half),
+      // As answers have it: nothing above the roof is believed, so that a row above it lies outside.
+      high: half === null ? null : Math.min(roof, predicted * Math.exp(half)),
     };
   });
 }
