@@ -8,6 +8,9 @@ const HEIGHT = 16;
 const LABEL_WIDTH = 13;
 const MARKS = 'abcdefghijklmnopqrstuvwxyz';
 
+/** Roofs and models are measured minutes apart, and a shared machine is not as fast at all times. */
+const ABOVE = ' (above the roof: the machine was faster when this was measured)';
+
 /** The roofline in characters: the slope of memory, the highest and the lowest roof, and a letter for each model. */
 export function rooflineChart(line: Roofline): string[] {
   const frame = frameOf(line);
@@ -17,6 +20,9 @@ export function rooflineChart(line: Roofline): string[] {
   const drawn = [roofs[0], roofs.at(-1)].filter(
     (roof, index, all) => roof !== undefined && all.indexOf(roof) === index,
   );
+  const [highest] = roofs;
+  const isAbove = ({ rate, flopPerByte }: Roofline['points'][number]): boolean =>
+    highest !== undefined && rate > attainable(highest.rate, memory.rate, flopPerByte);
   const cells = Array.from({ length: HEIGHT }, () => Array.from({ length: WIDTH }, () => ' '));
   const put = (x: number, rate: number, mark: string): void => {
     const row = HEIGHT - 1 - Math.round(place(rate, frame.rate) * (HEIGHT - 1));
@@ -60,7 +66,7 @@ export function rooflineChart(line: Roofline): string[] {
     `slope: ${formatBandwidth(memory.rate)} from memory; roofs: ${drawn.flatMap((roof) => (roof === undefined ? [] : `${formatFlopPerSecond(roof.rate)} (${roof.label})`)).join(' and ')}`,
     ...line.points.map(
       (point, index) =>
-        `${MARKS[index % MARKS.length] ?? '*'}: ${point.label}, ${formatSignificant(point.flopPerByte)} FLOP/byte, ${formatFlopPerSecond(point.rate)}`,
+        `${MARKS[index % MARKS.length] ?? '*'}: ${point.label}, ${formatSignificant(point.flopPerByte)} FLOP/byte, ${formatFlopPerSecond(point.rate)}${isAbove(point) ? ABOVE : ''}`,
     ),
   ];
 }

@@ -53,6 +53,14 @@ describe('the roofline in characters', () => {
     `);
   });
 
+  test('says of a model that it was measured on a faster machine than the roof', () => {
+    const rate = flopPerSecond(5e11);
+    const points = [{ label: 'a model tg', kind: 'tg', flopPerByte: 2, rate } as const];
+    expect(rooflineChart({ ...LINE, points }).at(-1)).toBe(
+      'a: a model tg, 2.00 FLOP/byte, 500 GFLOP/s (above the roof: the machine was faster when this was measured)',
+    );
+  });
+
   test('is empty without a roof or without a memory', () => {
     expect(rooflineChart({ ...LINE, roofs: [] })).toEqual([]);
     expect(rooflineChart({ ...LINE, slopes: [] })).toEqual([]);
