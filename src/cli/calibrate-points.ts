@@ -4,6 +4,7 @@ import { valueOf } from '../machine/index.ts';
 import {
   runSweep,
   sweepPoints,
+  usualSettings,
   type MeasurementRecord,
   type SweepModel,
   type SweepPoint,
@@ -116,16 +117,7 @@ async function calibrationPoints(
     memoryBytes: () => weightMemory(chosen),
     knowsArchitecture: architecturesOf(chosen.embedded !== null),
   } as const;
-  const settings = {
-    gpuLayers: [-1],
-    cpuMoeLayers: [0],
-    batchTokens: [2048],
-    ubatchTokens: [512],
-    cacheTypeK: ['f16'],
-    cacheTypeV: ['f16'],
-    flashAttention: ['auto'],
-    threads: [machine.threads],
-  } as const;
+  const settings = usualSettings(machine.threads);
   const of = (model: SweepModel, depths: readonly number[]): SweepPoint[] =>
     sweepPoints({
       models: [model],

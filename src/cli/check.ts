@@ -10,6 +10,7 @@ import {
   planCheck,
   runSweep,
   sweepPoints,
+  usualSettings,
   type Ceilings,
   type CheckPlan,
   type LayerLimits,
@@ -190,16 +191,7 @@ async function checkModel(
     },
     context,
   );
-  const settings = {
-    gpuLayers: [-1],
-    cpuMoeLayers: [0],
-    batchTokens: [2048],
-    ubatchTokens: [512],
-    cacheTypeK: ['f16'],
-    cacheTypeV: ['f16'],
-    flashAttention: ['auto'],
-    threads: [machine.threads],
-  } as const;
+  const settings = usualSettings(machine.threads);
   const grid = { models: [model], promptAndGenerated: [], settings };
   const points = [
     ...sweepPoints({

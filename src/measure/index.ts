@@ -22,7 +22,7 @@ export type {
   SweepModel,
   SweepPoint,
 } from './sweep.ts';
-export { sweepPoints } from './sweep-points.ts';
+export { sweepPoints, usualSettings } from './sweep-points.ts';
 export type { SweepGrid } from './sweep-points.ts';
 export {
   bandwidthCurves,

@@ -12,6 +12,20 @@ export interface SweepGrid {
   readonly settings: { readonly [Key in keyof PointSettings]: readonly PointSettings[Key][] };
 }
 
+/** One setting: everything where the backend computes, and the defaults of llama.cpp (`common_params`, common/common.h v0.5.0). */
+export function usualSettings(threads: number): SweepGrid['settings'] {
+  return {
+    gpuLayers: [-1],
+    cpuMoeLayers: [0],
+    batchTokens: [2048],
+    ubatchTokens: [512],
+    cacheTypeK: ['f16'],
+    cacheTypeV: ['f16'],
+    flashAttention: ['auto'],
+    threads: [threads],
+  };
+}
+
 /**
  * Every point of a grid, in llama-bench's order: models outermost, so that each is prepared once; then the settings;
  * then the depth; then all pp, all tg, all pg tests (llama-bench.cpp, get_cmd_params_instances).

@@ -13,7 +13,7 @@ export interface CalibrationPoint {
   readonly logSeconds: number;
 }
 
-/** What own measurements taught: log units to add to terms, by what they apply to (`memory`, `weights four-k`). */
+/** What own measurements taught: log units to add to terms, by what they apply to (`memory`, `format four-k`). */
 export type Shifts = Readonly<Record<string, number>>;
 
 /** The model is nearly linear in the shifts: a few linearisations settle. */

@@ -98,20 +98,23 @@ function periodsUntil(day: number | null): readonly string[] {
 export const attentionKind = ({ work }: Configuration): string =>
   work.latent ? 'latent' : work.recurrent ? 'hybrid' : 'plain';
 
+/** What the terms of a group share: how much of the products' or the overheads' cost is the device's own. */
+const SHARED_SIGMAS: Sigmas = {
+  unit: 0.4,
+  family: 0.4,
+  class: 0.3,
+  variant: 0.2,
+  device: 0.2,
+  'device-family': 0.2,
+  exact: 0.1,
+};
+
 const RULES: readonly AspectRule[] = [
   {
     aspects: () => [''],
     terms: ['matmul', 'expert-matmul', 'dispatch', 'attention'],
     group: 'compute',
-    sigmas: {
-      unit: 0.4,
-      family: 0.4,
-      class: 0.3,
-      variant: 0.2,
-      device: 0.2,
-      'device-family': 0.2,
-      exact: 0.1,
-    },
+    sigmas: SHARED_SIGMAS,
   },
   {
     aspects: () => [''],
@@ -131,15 +134,7 @@ const RULES: readonly AspectRule[] = [
     aspects: () => [''],
     terms: ['fixed', 'launch'],
     group: 'overhead',
-    sigmas: {
-      unit: 0.4,
-      family: 0.4,
-      class: 0.3,
-      variant: 0.2,
-      device: 0.2,
-      'device-family': 0.2,
-      exact: 0.1,
-    },
+    sigmas: SHARED_SIGMAS,
   },
   {
     aspects: ({ quantisation }) => [`quant-${quantisation.group}`],
