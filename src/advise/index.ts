@@ -4,3 +4,5 @@ export type { Fit, FitRequest, FitVerdict, PartialPlacement, SplitFit } from './
 export { llamaFlags } from './llama-flags.ts';
 export { budgetOfDevice, budgetOfFacts, budgetOfMachine } from './memory-budget.ts';
 export type { MemoryBudget, MemorySplit } from './memory-budget.ts';
+export { turnCost } from './turn-cost.ts';
+export type { TurnCost } from './turn-cost.ts';

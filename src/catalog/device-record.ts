@@ -98,6 +98,8 @@ const deviceRecordSchema = z.strictObject({
   clockImplied: z.literal(true).optional(),
   statedPeaks: z.array(statedPeak),
   tdpWatts: z.number().positive().nullable(),
+  /** The range in which the maker of a machine may set the power of the chip. */
+  configurableTdpWatts: z.tuple([z.number().positive(), z.number().positive()]).optional(),
   pcie: z.string().min(1).nullable(),
   /** Null: memory of its own. */
   sharedMemory: sharedMemory.nullable(),

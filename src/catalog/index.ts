@@ -27,3 +27,5 @@ export type {
 } from './device-explanation.ts';
 export { latestPrice } from './machine-price.ts';
 export type { MachinePrice } from './machine-price.ts';
+export { powerOfDevice, powerOfMachine } from './power.ts';
+export type { PowerFigure, PowerKind } from './power.ts';

@@ -15,12 +15,19 @@ const price = z.strictObject({
 });
 
 const power = z.strictObject({
+  /** Drawn by the whole machine while it ran a language model: the least and the most that was measured. */
   loadWatts: z.tuple([watts, watts]).optional(),
+  /** What ran then. */
+  loadOf: z.string().min(1).optional(),
+  /** The most that the maker states for the whole machine. */
+  maximumWatts: watts.optional(),
+  /** What the maker lets the chip draw for long, and in bursts; memory, fans and losses come on top. */
   sustainedWatts: watts.optional(),
   boostWatts: watts.optional(),
-  maximumWatts: watts.optional(),
-  supplyWatts: watts.optional(),
+  /** Board power of the graphics cards together; the rest of the machine comes on top. */
   gpuWatts: watts.optional(),
+  /** Rating of the power supply: what a machine draws lies far below. */
+  supplyWatts: watts.optional(),
   source: citationSchema,
 });
 

@@ -6,7 +6,7 @@ import { LLAMA_BENCH_FORMATS, type LlamaBenchFormat } from '../report/index.ts';
 import { seconds, type Seconds } from '../units/index.ts';
 import { BACKEND_OPTION, ENGINE_OPTION, type Backend, type EngineChoice } from './engine-options.ts';
 import { UsageError } from './exit.ts';
-import { IntegerListError, parseIntegerList, type IntegerListOptions } from './integer-list.ts';
+import { asArgument, parseIntegerList, type IntegerListOptions } from './integer-list.ts';
 
 /** What the parser gives: only what was written, so that lists given twice add up as they do in llama-bench. */
 interface BenchFlags {
@@ -139,16 +139,6 @@ function list(flags: string, description: string, parse: (text: string) => reado
 
 function integers(flags: string, description: string, options: IntegerListOptions = {}): Option {
   return list(flags, description, (text) => parseIntegerList(text, options));
-}
-
-/** Turns what a pure parser throws into the argument parser's own error, which names the option. */
-function asArgument<Value>(text: string, parse: (text: string) => Value): Value {
-  try {
-    return parse(text);
-  } catch (error) {
-    if (error instanceof IntegerListError) throw new InvalidArgumentError(error.message);
-    throw error;
-  }
 }
 
 function parsePair(text: string): PromptAndGeneration[] {

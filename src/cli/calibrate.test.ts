@@ -125,7 +125,7 @@ describe('ridgepoint calibrate --from-records', () => {
     await writeCalibration(calibrationPath(context.paths), old, { ...own, name });
     const predicted = async (): Promise<{ basis: string; tokensPerSecond: number }> => {
       context.printed.length = 0;
-      const flags = { depth: [0], prompt: 512, json: true, backend: ['cpu'] };
+      const flags = { depth: [0], prompt: [512], gen: 128, json: true, backend: ['cpu'] };
       expect(await runPredict(['llama-3.2-3b:Q4_K_M'], flags, context)).toBe(0);
       const { predictions } = JSON.parse(context.printed.join('')) as {
         predictions: { generation: { basis: string; tokensPerSecond: number } }[];

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Enter } from './context.ts';
 import type { CompareFlags } from './prediction-options.ts';
-import { addSettings, tokenCount } from './predict-command.ts';
+import { addSettings, promptLengths, tokenCount } from './predict-command.ts';
 
 function share(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
@@ -18,9 +18,12 @@ export function configureCompare(command: Command, enter: Enter): void {
       new Option('-m, --model <model>', 'name:QUANT of the catalogue, or a GGUF file').makeOptionMandatory(),
     )
     .addOption(
-      new Option('--prompt <tokens>', 'tokens of the prompt of a turn').argParser(tokenCount).default(2048),
+      new Option(
+        '-p, --prompt <list>',
+        'tokens of the prompt of a turn: 60000, or 2048,8192, or 2048-32768*2 (default: 2048)',
+      ).argParser(promptLengths),
     )
-    .addOption(new Option('--output <tokens>', 'tokens of the answer').argParser(tokenCount).default(512))
+    .addOption(new Option('-n, --output <tokens>', 'tokens of the answer').argParser(tokenCount).default(512))
     .addOption(
       new Option('--cached <share>', 'share of the prompt that is still in the cache')
         .argParser(share)

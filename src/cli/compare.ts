@@ -1,36 +1,30 @@
-import type { FitVerdict } from '../advise/index.ts';
-import type { Unsupported } from '../model/index.ts';
-import { predictTurn, withoutPeak, type PredictedTurn } from '../predict/index.ts';
-import { bytes, formatBytes, formatSignificant } from '../units/index.ts';
+import { turnCost, type TurnCost } from '../advise/index.ts';
+import { predictTurn, withoutPeak, type PredictedTurn, type Predictor } from '../predict/index.ts';
+import { comparisonText } from '../report/index.ts';
 import type { CompareFlags } from './prediction-options.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
-import { duration, settingsOf } from './predict.ts';
+import { settingsOf } from './predict.ts';
 import { memoryNeed, warnOfContext, type MemoryNeed } from './prediction-memory.ts';
-import { openModel, openPredictor, openTarget, weightsFit, type Target } from './prediction-target.ts';
+import { openModel, openPredictor, openTarget, weightsFit } from './prediction-target.ts';
+import type { PredictedModel, Target } from './prediction-target.ts';
+import type { Unsupported } from '../model/index.ts';
 
-interface Row {
-  readonly target: Target;
+/** A turn on a target: what comes out, what it takes. */
+interface Turn {
+  readonly promptTokens: number;
   readonly turn: PredictedTurn;
   readonly weightsFit: boolean | null;
   /** What model and context take: without the room, the speed is that of a larger card of the kind. */
   readonly memory: MemoryNeed | Unsupported;
-  /** The turn at the power under load; null where no power is known. */
-  readonly joules: number | null;
-  readonly tokensPerSecondPerThousandDollars: number | null;
-  readonly tokensPerSecondPerWatt: number | null;
+  readonly cost: TurnCost;
 }
 
-type Verdict = FitVerdict | 'unknown';
-const MEMORY_REMARKS: Readonly<Record<Verdict, string>> = {
-  fits: '',
-  starves: ', just enough',
-  'does-not-fit': ', too little',
-  unknown: '',
-};
-const verdictOf = (memory: Row['memory']): Verdict =>
-  'unsupported' in memory ? 'unknown' : (memory.verdict ?? 'unknown');
+/** Tokens of a prompt that is as short as a question with some context. */
+const USUAL_PROMPT = 2048;
+/** Characters of a line where the output is no terminal. */
+const USUAL_WIDTH = 100;
 
 /** Compares machines on a workload. */
 export async function runCompare(
@@ -40,36 +34,15 @@ export async function runCompare(
 ): Promise<ExitCode> {
   const model = await openModel(flags.model, context);
   const predictor = openPredictor(context);
-  const rows: Row[] = [];
+  const prompts = flags.prompt ?? [USUAL_PROMPT];
+  const compared: { readonly target: Target; readonly turns: readonly Turn[] }[] = [];
   for (const text of machines) {
-    const [name = '', backend] = text.split('@');
-    if (name === '' || backend === '')
-      throw new UsageError(`'${text}' is no machine; write MACHINE or MACHINE@BACKEND.`);
-    const target = await openTarget(name, backend);
-    const settings = settingsOf(flags, 0);
-    const configuration = model.configurationOn(target, settings);
-    const unknown = withoutPeak(configuration, Math.ceil(flags.prompt * (1 - flags.cached)));
-    if (unknown !== null) {
-      throw new CommandFailure(
-        `No compute peak of ${unknown.id} is published, so the prompts of ${target.name} cannot be predicted; leave it out.`,
-      );
-    }
-    warnOfContext(target, model, settings, flags.prompt + flags.output, context);
-    const turn = predictTurn(
-      predictor,
-      configuration,
-      { promptTokens: flags.prompt, outputTokens: flags.output, cachedShare: flags.cached },
-      model.id,
-    );
-    const speed = turn.outputTokensPerSecond;
-    rows.push({
+    const target = await targetOf(text);
+    const longest = Math.max(...prompts) + flags.output;
+    warnOfContext(target, model, settingsOf(flags, 0), longest, context);
+    compared.push({
       target,
-      turn,
-      weightsFit: weightsFit(target, configuration),
-      memory: memoryNeed(target, model, settings, flags.prompt + flags.output),
-      joules: target.watts === null ? null : target.watts * turn.whole.value,
-      tokensPerSecondPerThousandDollars: target.priceUsd === null ? null : (1000 * speed) / target.priceUsd,
-      tokensPerSecondPerWatt: target.watts === null ? null : speed / target.watts,
+      turns: prompts.map((tokens) => turnOn(target, model, tokens, flags, predictor)),
     });
   }
   if (flags.json === true) {
@@ -78,8 +51,8 @@ export async function runCompare(
       modelId: model.id,
       quantisation: model.mix,
       trainedContextTokens: model.shape.contextLength,
-      workload: { promptTokens: flags.prompt, outputTokens: flags.output, cachedShare: flags.cached },
-      machines: rows.map(({ target, ...row }) => ({
+      workload: { promptTokens: prompts, outputTokens: flags.output, cachedShare: flags.cached },
+      machines: compared.map(({ target, turns }) => ({
         name: target.name,
         machineId: target.machineId,
         device: target.device.id,
@@ -87,60 +60,101 @@ export async function runCompare(
         backend: target.backend.exact,
         memoryBytes: target.memoryBytes,
         priceUsd: target.priceUsd,
-        watts: target.watts,
-        ...row,
+        priceOf: priceOf(target),
+        power: target.power,
+        turns,
       })),
     });
     return 0;
   }
-  const unknown = context.colors.dim('unknown');
-  const known = (value: number | null, show: (value: number) => string): string =>
-    value === null ? unknown : show(value);
-  context.stdout(
-    `${model.title}: a prompt of ${flags.prompt} tokens, ${Math.round(100 * flags.cached)} % of it cached, and an answer of ${flags.output}\n`,
+  const { bold, dim } = context.colors;
+  const { legend, tables, notes } = comparisonText(
+    compared.map(({ target, turns }) => ({
+      name: target.name,
+      backend: target.backend.exact,
+      memoryBytes: target.memoryBytes,
+      priceUsd: target.priceUsd,
+      priceOf: priceOf(target),
+      power: target.power,
+      turns: turns.map(({ promptTokens, turn, memory, cost }) => ({
+        promptTokens,
+        turn,
+        cost,
+        ...roomOf(memory),
+      })),
+    })),
+    context.columns ?? USUAL_WIDTH,
   );
-  printTable(
-    context,
-    [
-      { title: 'machine' },
-      { title: 'backend' },
-      { title: 'pp', align: 'right' },
-      { title: 'tg', align: 'right' },
-      { title: 'first token', align: 'right' },
-      { title: 'whole turn', align: 'right' },
-      { title: 'memory', align: 'right' },
-      { title: 'power', align: 'right' },
-      { title: 'price', align: 'right' },
-      { title: 'joules', align: 'right' },
-      { title: 'tg / 1000 USD', align: 'right' },
-      { title: 'tg / W', align: 'right' },
-      { title: 'basis' },
-    ],
-    rows.map(
-      ({ target, turn, memory, joules, tokensPerSecondPerThousandDollars, tokensPerSecondPerWatt }) => [
-        target.name,
-        target.backend.exact,
-        formatSignificant(turn.promptTokensPerSecond),
-        formatSignificant(turn.outputTokensPerSecond),
-        duration(turn.firstToken),
-        duration(turn.whole),
-        known(
-          target.memoryBytes,
-          (value) => `${formatBytes(bytes(value))}${MEMORY_REMARKS[verdictOf(memory)]}`,
-        ),
-        known(target.watts, (value) => `${value} W`),
-        known(target.priceUsd, (value) => `${value} USD`),
-        known(joules, (value) => formatSignificant(value)),
-        known(tokensPerSecondPerThousandDollars, (value) => formatSignificant(value)),
-        known(tokensPerSecondPerWatt, (value) => formatSignificant(value)),
-        turn.basis,
-      ],
+  const [shortest, longest] = [Math.min(...prompts), Math.max(...prompts)];
+  const length = prompts.length === 1 ? `a prompt of ${shortest}` : `prompts of ${shortest} to ${longest}`;
+  context.stdout(
+    bold(
+      `${model.title}: ${length} tokens, ${Math.round(100 * flags.cached)} % of it cached, and an answer of ${flags.output}`,
     ),
   );
-  context.stdout(
-    context.colors.dim(
-      '\npp and tg in tokens/s, over the new part of the prompt and over the answer; joules of the whole turn at the power shown;\nin brackets the interval that is meant to hold four measurements of five',
-    ),
-  );
+  context.stdout(legend.join('\n'));
+  for (const { head, rows } of tables) {
+    context.stdout('\n');
+    printTable(
+      context,
+      head.map((title, column) => ({ title, align: column === 0 ? 'left' : 'right' })),
+      rows,
+    );
+  }
+  context.stdout(dim(`\n${notes.join('\n')}`));
   return 0;
+}
+
+const priceOf = ({ machineId }: Target): 'machine' | 'device' => (machineId === null ? 'device' : 'machine');
+
+async function targetOf(text: string): Promise<Target> {
+  const [name = '', backend, ...rest] = text.split('@');
+  if (name === '' || backend === '' || rest.length > 0)
+    throw new UsageError(`'${text}' is no machine; write MACHINE or MACHINE@BACKEND.`);
+  return openTarget(name, backend);
+}
+
+function turnOn(
+  target: Target,
+  model: PredictedModel,
+  promptTokens: number,
+  flags: CompareFlags,
+  predictor: Predictor,
+): Turn {
+  const settings = settingsOf(flags, 0);
+  const configuration = model.configurationOn(target, settings);
+  const unknown = withoutPeak(configuration, Math.ceil(promptTokens * (1 - flags.cached)));
+  if (unknown !== null) {
+    throw new CommandFailure(
+      `No compute peak of ${unknown.id} is published, so the prompts of ${target.name} cannot be predicted; leave it out.`,
+    );
+  }
+  const turn = predictTurn(
+    predictor,
+    configuration,
+    { promptTokens, outputTokens: flags.output, cachedShare: flags.cached },
+    model.id,
+  );
+  return {
+    promptTokens,
+    turn,
+    weightsFit: weightsFit(target, configuration),
+    memory: memoryNeed(target, model, settings, promptTokens + flags.output),
+    cost: turnCost(turn, target.power?.watts ?? null, target.priceUsd),
+  };
+}
+
+const FITS = { fits: 'yes', starves: 'barely', 'does-not-fit': 'no' } as const;
+
+/** The memory that holds the model: the GPU's, or, without one, the system's. */
+function roomOf(memory: Turn['memory']): {
+  readonly neededBytes: number | null;
+  readonly fits: (typeof FITS)[keyof typeof FITS] | null;
+} {
+  if ('unsupported' in memory) return { neededBytes: null, fits: null };
+  const { deviceBytes, hostBytes, verdict } = memory;
+  return {
+    neededBytes: deviceBytes > 0 ? deviceBytes : hostBytes,
+    fits: verdict === null ? null : FITS[verdict],
+  };
 }

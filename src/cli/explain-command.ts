@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { Enter } from './context.ts';
 import type { ExplainFlags } from './prediction-options.ts';
-import { addSettings, tokenCount, tokenDepth } from './predict-command.ts';
+import { addSettings, GENERATED_OPTION, tokenCount, tokenDepth } from './predict-command.ts';
 
 /** Defines `explain`. */
 export function configureExplain(command: Command, enter: Enter): void {
@@ -16,6 +16,7 @@ export function configureExplain(command: Command, enter: Enter): void {
       new Option('-d, --depth <tokens>', 'tokens already in the cache').argParser(tokenDepth).default(0),
     )
     .addOption(new Option('-p, --prompt <tokens>', 'tokens of the prompt').argParser(tokenCount).default(512))
+    .addOption(GENERATED_OPTION)
     .option('--svg <file>', 'draw the waterfall of a generated token as a picture')
     .option('--json', 'print one JSON document')
     .action((model: string, flags: ExplainFlags) =>

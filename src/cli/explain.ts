@@ -9,9 +9,6 @@ import { settingsOf } from './predict.ts';
 import { warnOfContext } from './prediction-memory.ts';
 import { openModel, openPredictor, openTarget, ownMeasurements } from './prediction-target.ts';
 
-/** Tokens of a generation test of llama-bench. */
-const GENERATED = 128;
-
 /** Shows where the time goes. */
 export async function runExplain(text: string, flags: ExplainFlags, context: CliContext): Promise<ExitCode> {
   const target = await openTarget(flags.machine, flags.backend, ownMeasurements(context));
@@ -36,7 +33,7 @@ export async function runExplain(text: string, flags: ExplainFlags, context: Cli
       'generation',
       predictor.predict(
         configuration,
-        { metric: 'generation', context: flags.depth + GENERATED / 2 },
+        { metric: 'generation', context: flags.depth + flags.gen / 2 },
         model.id,
       ),
       roofs,

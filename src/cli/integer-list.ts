@@ -1,3 +1,5 @@
+import { InvalidArgumentError } from 'commander';
+
 /** A list that llama-bench would not take either; the message says what is wrong with which text. */
 export class IntegerListError extends Error {
   override readonly name = 'IntegerListError';
@@ -80,4 +82,14 @@ function notAList(text: string): IntegerListError {
   return new IntegerListError(
     `'${text}' is no list of integers; write 512, or 512,1024, or 128-512+128, or 128-2048*2.`,
   );
+}
+
+/** Turns what a pure parser throws into the argument parser's own error, which names the option. */
+export function asArgument<Value>(text: string, parse: (text: string) => Value): Value {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (error instanceof IntegerListError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
 }

@@ -1,21 +1,26 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { Enter } from './context.ts';
+import { asArgument, parseIntegerList } from './integer-list.ts';
 import type { PredictFlags } from './prediction-options.ts';
 
 const MOST_TOKENS = 2 ** 24;
 /** More layers than any model has (`LLAMA_MAX_LAYERS`, src/llama-hparams.h, v0.5.0); so many on the GPU are all. */
 const MOST_LAYERS = 512;
 
-/** A list of token counts: `0,4096,32768`. */
-export function tokenCounts(text: string): readonly number[] {
-  const counts = text.split(',').map((each) => countOf(each, 0));
-  const known = counts.filter((count) => count !== null);
-  if (known.length < counts.length) {
-    throw new InvalidArgumentError(
-      `'${text}' is no list of token counts from 0 to ${MOST_TOKENS}; write 0,4096,32768.`,
-    );
-  }
-  return known;
+/** Depths, as llama-bench takes them: `0,4096`, `0-8192+4096`, `1024-16384*2`; in order, each once. */
+export const tokenDepths = (text: string, before?: readonly number[]): readonly number[] =>
+  tokenList(text, 0, before);
+
+/** Lengths of prompts, in the same way. */
+export const promptLengths = (text: string, before?: readonly number[]): readonly number[] =>
+  tokenList(text, 1, before);
+
+/** @param before - what the option was given earlier on the line: lists add up, as they do in `bench`. */
+function tokenList(text: string, least: number, before: readonly number[] = []): readonly number[] {
+  const values = asArgument(text, (list) => parseIntegerList(list, { minimum: least }));
+  if (values.some((value) => value > MOST_TOKENS))
+    throw new InvalidArgumentError(`'${text}' has a number above ${MOST_TOKENS} tokens; write less.`);
+  return [...new Set([...before, ...values])].sort((a, b) => a - b);
 }
 
 /** A number of tokens of which there is at least one, such as those of a prompt. */
@@ -78,6 +83,11 @@ export function addSettings(command: Command): Command {
     .option('--host-device <processor>', 'the processor beside a graphics card, for what stays with it');
 }
 
+/** llama-bench's `-n`: tg is that of the depth in the middle of these tokens. */
+export const GENERATED_OPTION = new Option('-n, --gen <tokens>', 'tokens that are generated')
+  .argParser(tokenCount)
+  .default(128);
+
 /** Defines `predict`. */
 export function configurePredict(command: Command, enter: Enter): void {
   addSettings(command)
@@ -95,11 +105,18 @@ export function configurePredict(command: Command, enter: Enter): void {
       ).argParser(collect),
     )
     .addOption(
-      new Option('-d, --depth <tokens>', 'tokens already in the cache; a list with commas')
-        .argParser(tokenCounts)
-        .default([0], '0'),
+      new Option(
+        '-d, --depth <list>',
+        'tokens already in the cache: 0,4096 or 0-8192+4096 (default: 0)',
+      ).argParser(tokenDepths),
     )
-    .addOption(new Option('-p, --prompt <tokens>', 'tokens of the prompt').argParser(tokenCount).default(512))
+    .addOption(
+      new Option(
+        '-p, --prompt <list>',
+        'tokens of the prompt: 512,2048 or 512-8192*2 (default: 512)',
+      ).argParser(promptLengths),
+    )
+    .addOption(GENERATED_OPTION)
     .option('--measured', 'show published measurements of the same configurations beside the predictions')
     .option('--batch <file>', 'answer queries, one JSON object a line; needs -o')
     .option('-o, --output <file>', 'where --batch writes its answers, one a line')

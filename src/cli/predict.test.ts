@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { settingsOf } from './predict.ts';
-import { tokenCount, tokenCounts, tokenDepth } from './predict-command.ts';
+import { promptLengths, tokenCount, tokenDepths, tokenDepth } from './predict-command.ts';
 import { openTarget, weightsFit } from './prediction-target.ts';
 
 describe('the options of predictions', () => {
@@ -8,11 +8,30 @@ describe('the options of predictions', () => {
     expect(() => tokenCount('0')).toThrow(/'0' is no token count from 1/);
     expect(tokenCount('512')).toBe(512);
     expect(tokenDepth('0')).toBe(0);
-    expect(tokenCounts('0,4096')).toEqual([0, 4096]);
+    expect(() => promptLengths('0,512')).toThrow(/has 0; the least is 1/);
+  });
+
+  it.each([
+    ['0,4096', [0, 4096]],
+    ['0-8192+4096', [0, 4096, 8192]],
+    ['1024-8192*2', [1024, 2048, 4096, 8192]],
+    ['4096,0,4096', [0, 4096]],
+  ])('take depths as llama-bench does: %s, in order and each once', (text, depths) => {
+    expect(tokenDepths(text)).toEqual(depths);
+  });
+
+  it('add up lists that are given twice, as bench does', () => {
+    expect(tokenDepths('8192', tokenDepths('0'))).toEqual([0, 8192]);
+  });
+
+  it('say what is wrong with a range', () => {
+    expect(() => tokenDepths('0-16384*2')).toThrow(/does not grow/);
+    expect(() => tokenDepths('8192-0')).toThrow(/ends before it begins/);
+    expect(() => tokenDepths('deep')).toThrow(/'deep' is no list of integers/);
   });
 
   it('say how large a count may be', () => {
-    expect(() => tokenCounts('0,99999999')).toThrow(/from 0 to 16777216/);
+    expect(() => tokenDepths('0,99999999')).toThrow(/above 16777216 tokens/);
     expect(() => tokenCount('1,2')).toThrow(/is no token count/);
   });
 

@@ -1,19 +1,8 @@
-import { createReadStream, createWriteStream, existsSync, realpathSync, statSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { pipeline } from 'node:stream/promises';
-import {
-  predictTurn,
-  withoutPeak,
-  type BatchError,
-  type Configuration,
-  type PredictedTurn,
-  type Prediction,
-} from '../predict/index.ts';
-import { formatSeconds, formatSignificant, seconds } from '../units/index.ts';
+import { predictTurn, withoutPeak, type Configuration, type Predictor } from '../predict/index.ts';
+import { predictionText, type PredictedRow } from '../report/index.ts';
+import { formatSignificant } from '../units/index.ts';
 import type { CliContext } from './context.ts';
-import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
+import { UsageError, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
 import type { PredictFlags, SettingFlag } from './prediction-options.ts';
 import { memoryNeed, warnOfContext } from './prediction-memory.ts';
@@ -39,10 +28,14 @@ export async function runPredict(
       throw new UsageError('--batch needs -o FILE: where to write the answers.');
     if (models.length > 0)
       throw new UsageError('With --batch the models are those of the queries; name none.');
-    return answerBatch(flags.batch, flags.output, context);
+    return (await import('./predict-batch.ts')).answerBatch(flags.batch, flags.output, context);
   }
+  if (flags.output !== undefined)
+    throw new UsageError('-o is where --batch writes its answers; with models, redirect --json instead.');
   if (models.length === 0)
     throw new UsageError('Name a model, such as qwen3-30b-a3b:Q4_K_M, or a file with --batch.');
+  const depths = flags.depth ?? [0];
+  const prompts = flags.prompt ?? [USUAL_PROMPT];
   const predictor = openPredictor(context);
   const rows: Row[] = [];
   const targets: Target[] = [];
@@ -54,99 +47,98 @@ export async function runPredict(
   for (const text of models) {
     const model = await openModel(text, context);
     for (const target of targets) {
-      const deepest = contextOf(Math.max(...flags.depth), flags.prompt);
+      const deepest = contextOf(Math.max(...depths), Math.max(...prompts), flags.gen);
       warnOfContext(target, model, settingsOf(flags, 0), deepest, context);
-      for (const depth of flags.depth) {
-        const configuration = model.configurationOn(target, settingsOf(flags, depth));
-        const generation = predictor.predict(
-          configuration,
-          { metric: 'generation', context: depth + GENERATED / 2 },
-          model.id,
-        );
-        const canPrompt = withoutPeak(configuration, flags.prompt) === null;
-        const prompt = canPrompt
-          ? predictor.predict(configuration, { metric: 'prompt', tokens: flags.prompt }, model.id)
-          : null;
-        const turn = canPrompt
-          ? predictTurn(
-              predictor,
-              configuration,
-              {
-                promptTokens: depth + flags.prompt,
-                outputTokens: 1,
-                cachedShare: depth / (depth + flags.prompt),
-              },
-              model.id,
-            )
-          : null;
-        rows.push({
-          model,
-          target,
-          depth,
-          configuration,
-          generation,
-          prompt,
-          firstToken: turn?.firstToken ?? null,
-        });
+      for (const depth of depths) {
+        for (const promptTokens of prompts)
+          rows.push(predictRow({ model, target, depth, promptTokens, flags, predictor }));
       }
     }
   }
   const measured = flags.measured === true ? await publishedBeside(rows) : null;
   if (flags.json === true) {
     printDocument(context, 'predictions', {
-      promptTokens: flags.prompt,
       predictions: rows.map((row, index) => documentOf(row, flags, measured?.[index])),
     });
     return 0;
   }
-  const { dim } = context.colors;
-  printTable(
-    context,
-    [
-      { title: 'model' },
-      { title: 'machine' },
-      { title: 'backend' },
-      { title: 'depth', align: 'right' },
-      { title: `pp${flags.prompt}`, align: 'right' },
-      { title: 'tg', align: 'right' },
-      { title: 'first token', align: 'right' },
-      { title: 'basis' },
-      ...(measured === null ? [] : [{ title: 'published' }]),
-    ],
-    rows.map((row, index) => [
-      row.model.title,
-      row.target.name,
-      row.target.backend.exact,
-      String(row.depth),
-      row.prompt === null ? dim('no peak known') : speed(row.prompt),
-      speed(row.generation),
-      row.firstToken === null ? dim('unknown') : duration(row.firstToken),
-      row.generation.basis,
-      ...(measured === null ? [] : [publishedText(measured[index])]),
-    ]),
-  );
-  context.stdout(
-    dim(
-      `\npp and tg in tokens/s, the first token after ${flags.prompt} new tokens; in brackets the interval that is meant to hold four measurements of five`,
-    ),
-  );
+  const { bold, dim } = context.colors;
+  const { heading, table, notes } = predictionText(rows);
+  context.stdout(heading.map((line) => bold(line)).join('\n'));
+  printTable(context, columnsOf(table.head), table.rows);
+  if (measured !== null) {
+    const some = measured.some(({ prompt, generation }) => prompt.length + generation.length > 0);
+    context.stdout(
+      `\npublished of the same model, device, kind of backend, depth and prompt: ${some ? '' : 'nothing'}`,
+    );
+    const speeds = table.head.findIndex((title) => title.startsWith('pp'));
+    for (const [index, row] of table.rows.entries()) {
+      const text = publishedText(measured[index]);
+      const place = row.slice(0, speeds).map((cell, column) => `${table.head[column]} ${cell}`);
+      if (text !== '') context.stdout(`  ${place.join(', ')}: ${text}`);
+    }
+  }
+  context.stdout(dim(`\n${notes.join('\n')}`));
   return 0;
 }
 
+/** Tokens of a prompt of llama-bench. */
+const USUAL_PROMPT = 512;
+
+/** Columns of words to the left, of numbers to the right. */
+function columnsOf(head: readonly string[]): { title: string; align: 'left' | 'right' }[] {
+  return head.map((title) => ({
+    title,
+    align: ['model', 'on', 'basis'].includes(title) ? 'left' : 'right',
+  }));
+}
+
 /** Tokens for which there has to be room: those in the cache, and the longer of the two tests. */
-const contextOf = (depth: number, prompt: number): number => depth + Math.max(prompt, GENERATED);
+const contextOf = (depth: number, prompt: number, generated: number): number =>
+  depth + Math.max(prompt, generated);
 
-/** Tokens that a generation test of llama-bench generates by default; their mean depth is what is predicted. */
-const GENERATED = 128;
+interface Row extends PredictedRow {
+  readonly of: PredictedModel;
+  readonly target: Target;
+  readonly configuration: Configuration;
+}
 
-interface Row {
+interface Wanted {
   readonly model: PredictedModel;
   readonly target: Target;
   readonly depth: number;
-  readonly configuration: Configuration;
-  readonly generation: Prediction;
-  readonly prompt: Prediction | null;
-  readonly firstToken: PredictedTurn['firstToken'] | null;
+  readonly promptTokens: number;
+  readonly flags: PredictFlags;
+  readonly predictor: Predictor;
+}
+
+function predictRow({ model, target, depth, promptTokens, flags, predictor }: Wanted): Row {
+  const configuration = model.configurationOn(target, settingsOf(flags, depth));
+  const common = {
+    model: model.title,
+    machine: `${target.name}, ${target.backend.exact}`,
+    of: model,
+    target,
+    configuration,
+    depthTokens: depth,
+    promptTokens,
+    generation: predictor.predict(
+      configuration,
+      { metric: 'generation', context: depth + flags.gen / 2 },
+      model.id,
+    ),
+  };
+  if (withoutPeak(configuration, promptTokens) !== null) return { ...common, prompt: null, firstToken: null };
+  const turn = {
+    promptTokens: depth + promptTokens,
+    outputTokens: 1,
+    cachedShare: depth / (depth + promptTokens),
+  };
+  return {
+    ...common,
+    prompt: predictor.predict(configuration, { metric: 'prompt', tokens: promptTokens }, model.id),
+    firstToken: predictTurn(predictor, configuration, turn, model.id).firstToken,
+  };
 }
 
 /** The settings of the flags at one depth. */
@@ -170,16 +162,6 @@ export function settingsOf(flags: Pick<PredictFlags, SettingFlag>, depth: number
   };
 }
 
-/** `61.3 (55.0 to 68.2)`. */
-export function speed({ tokensPerSecond, low, high }: Prediction): string {
-  return `${formatSignificant(tokensPerSecond)} (${formatSignificant(low)} to ${formatSignificant(high)})`;
-}
-
-/** `3.42 s (2.38 s to 4.93 s)`. */
-export function duration({ value, low, high }: PredictedTurn['firstToken']): string {
-  return `${formatSeconds(value)} (${formatSeconds(low)} to ${formatSeconds(high)})`;
-}
-
 type Published = Awaited<ReturnType<typeof publishedBeside>>[number];
 
 /** Published measurements of the same model, quantisation, device, backend family and depth; llama.cpp's own only. */
@@ -195,12 +177,13 @@ async function publishedBeside(rows: readonly Row[]) {
     for (const [index, row] of rows.entries()) {
       const own = row.configuration;
       const same =
-        prepared.modelId === row.model.id &&
+        prepared.modelId === row.of.id &&
         prepared.configuration.quantisation.name === own.quantisation.name &&
         prepared.configuration.device.id === own.device.id &&
         prepared.configuration.device.count === own.device.count &&
         prepared.configuration.backend.family === own.backend.family &&
-        prepared.configuration.depth === row.depth;
+        prepared.configuration.depth === row.depthTokens &&
+        (prepared.metric === 'generation' || prepared.promptTokens === row.promptTokens);
       if (same) found[index]?.[prepared.metric].push({ tokensPerSecond, source: source.repository });
     }
   }
@@ -212,6 +195,7 @@ interface Value {
   readonly source: string;
 }
 
+/** Empty where nothing is published. */
 function publishedText(published: Published | undefined): string {
   const range = (values: readonly Value[], name: string): string => {
     if (values.length === 0) return '';
@@ -224,11 +208,11 @@ function publishedText(published: Published | undefined): string {
     return `${name} ${figures} (${values.length} from ${sources})`;
   };
   const texts = [range(published?.prompt ?? [], 'pp'), range(published?.generation ?? [], 'tg')];
-  return texts.filter((text) => text !== '').join('; ') || 'none';
+  return texts.filter((text) => text !== '').join('; ');
 }
 
 function documentOf(row: Row, flags: PredictFlags, published: Published | undefined) {
-  const { model, target, depth } = row;
+  const { of: model, target, depthTokens, promptTokens } = row;
   return {
     model: model.title,
     modelId: model.id,
@@ -239,95 +223,19 @@ function documentOf(row: Row, flags: PredictFlags, published: Published | undefi
     device: target.device.id,
     deviceCount: target.device.count,
     backend: target.backend.exact,
-    depthTokens: depth,
+    depthTokens,
+    promptTokens,
+    generatedTokens: flags.gen,
     weightsFit: weightsFit(target, row.configuration),
-    memory: memoryNeed(target, model, settingsOf(flags, depth), contextOf(depth, flags.prompt)),
+    memory: memoryNeed(
+      target,
+      model,
+      settingsOf(flags, depthTokens),
+      contextOf(depthTokens, promptTokens, flags.gen),
+    ),
     generation: row.generation,
     prompt: row.prompt,
     firstTokenSeconds: row.firstToken,
     ...(published === undefined ? {} : { published }),
   };
 }
-
-/** A line longer than this is no query. */
-const MAX_LINE_LENGTH = 100_000;
-
-async function answerBatch(from: string, to: string, context: CliContext): Promise<ExitCode> {
-  const predictor = openPredictor(context);
-  if (existsSync(from) && statSync(from).isDirectory()) {
-    throw new CommandFailure(`The queries cannot be read from ${from}: it is a folder.`);
-  }
-  if (existsSync(from) && existsSync(to) && realpathSync(from) === realpathSync(to)) {
-    throw new UsageError(`The answers would replace the queries in ${from}; name another file with -o.`);
-  }
-  const input = createReadStream(from, 'utf8');
-  await once(input, 'open').catch((error: unknown) => {
-    throw new CommandFailure(
-      `The queries cannot be read from ${from} (${reasonOf(error)}); check its path and its permissions.`,
-      { cause: error },
-    );
-  });
-  // The answers appear whole; only what is no plain file, such as a pipe, is written as it comes.
-  const inPlace = existsSync(to) && !statSync(to).isFile();
-  const draft = inPlace ? to : `${to}.${process.pid}.part`;
-  const output = createWriteStream(draft, { flush: !inPlace });
-  await once(output, 'open').catch((error: unknown) => {
-    throw unwritable(to, error);
-  });
-  let answered = 0;
-  let refused = 0;
-  const start = process.hrtime.bigint();
-  async function* answers(): AsyncGenerator<string> {
-    let number = 0;
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      number += 1;
-      if (line.trim() === '') continue;
-      const query = line.length > MAX_LINE_LENGTH ? null : parsed(line);
-      const answer = query === null ? notJson(number) : predictor.answer(query);
-      if ('error' in answer) refused += 1;
-      else answered += 1;
-      yield `${JSON.stringify(answer)}\n`;
-    }
-  }
-  try {
-    await pipeline(answers(), output, { signal: context.signal });
-    if (!inPlace) await rename(draft, to);
-  } catch (error) {
-    if (!inPlace) await rm(draft, { force: true });
-    context.signal.throwIfAborted();
-    // A reader at the other end of a pipe that has read enough, such as `head`, is no error.
-    if (inPlace && reasonOf(error) === 'EPIPE') return 0;
-    const ofFile = error instanceof Error && 'syscall' in error && error.syscall !== 'read';
-    throw ofFile ? unwritable(to, error) : error;
-  }
-  const took = seconds(Number(process.hrtime.bigint() - start) / 1e9);
-  context.stderr(
-    `${answered} queries answered, ${refused} refused with their reason, in ${formatSeconds(took)}`,
-  );
-  return answered === 0 && refused > 0 ? 1 : 0;
-}
-
-const notJson = (line: number): BatchError => ({
-  id: null,
-  error: {
-    code: 'invalid-query',
-    message: `Line ${line} is not a JSON object of at most ${MAX_LINE_LENGTH} characters.`,
-  },
-});
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return null;
-  }
-}
-
-const unwritable = (file: string, cause: unknown): CommandFailure =>
-  new CommandFailure(
-    `The answers cannot be written to ${file} (${reasonOf(cause)}); give the path of a file in a folder that exists, on a disk with room.`,
-    { cause },
-  );
-
-const reasonOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : String(error);

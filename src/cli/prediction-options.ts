@@ -7,8 +7,11 @@ export type SettingFlag = 'ubatchSize' | 'flashAttn' | 'cacheType' | 'nGpuLayers
 export interface PredictFlags {
   readonly machine?: readonly string[];
   readonly backend?: readonly string[];
-  readonly depth: readonly number[];
-  readonly prompt: number;
+  /** Absent: an empty cache. */
+  readonly depth?: readonly number[];
+  /** Absent: 512, as in llama-bench. */
+  readonly prompt?: readonly number[];
+  readonly gen: number;
   readonly output?: string;
   readonly ubatchSize?: number;
   readonly flashAttn?: 'on' | 'off';
@@ -26,12 +29,13 @@ export interface ExplainFlags extends Pick<PredictFlags, SettingFlag | 'json'> {
   readonly backend?: string;
   readonly depth: number;
   readonly prompt: number;
+  readonly gen: number;
   readonly svg?: string;
 }
 
 export interface CompareFlags extends Pick<PredictFlags, SettingFlag | 'json'> {
   readonly model: string;
-  readonly prompt: number;
+  readonly prompt?: readonly number[];
   readonly output: number;
   readonly cached: number;
 }

@@ -6,8 +6,11 @@ import {
   findDevice,
   findMachine,
   latestPrice,
+  powerOfDevice,
+  powerOfMachine,
   resolveMachine,
   type CatalogDevice,
+  type PowerFigure,
 } from '../catalog/index.ts';
 import { readDeviceRecords, readMachineRecords, readModelRecords } from '../catalog/host/index.ts';
 import type { CatalogueMatch, MachineFacts } from '../machine/index.ts';
@@ -53,8 +56,8 @@ export interface Target {
   readonly record: CatalogDevice | null;
   readonly processor: CatalogDevice | null;
   readonly priceUsd: number | null;
-  /** Of the machine under load where it is known, else of its graphics cards alone. */
-  readonly watts: number | null;
+  /** Under load, with what it is a figure of; null: not known. */
+  readonly power: PowerFigure | null;
 }
 
 /** A model to predict for. */
@@ -186,18 +189,14 @@ export async function openTarget(
     const device = devices.find(({ id }) => id === machine.device);
     if (device === undefined)
       throw new CommandFailure(`The device of ${machine.name} is not in the catalogue.`);
-    const power = machine.power;
+    const target = targetOf(machine.name, device, machine.deviceCount, backend);
     return {
-      ...targetOf(machine.name, device, machine.deviceCount, backend),
+      ...target,
       machineId: machine.id,
       memoryBytes: machine.memoryBytes,
       budget: budgetOfMachine(machine, device),
       priceUsd: latestPrice(machine)?.usd ?? null,
-      watts:
-        power?.sustainedWatts ??
-        power?.loadWatts?.[1] ??
-        power?.maximumWatts ??
-        cardWatts(device, machine.deviceCount),
+      power: powerOfMachine(machine, device, target.device.unit === 'cpu'),
     };
   }
   const found = findDevice(name, devices);
@@ -245,7 +244,7 @@ function targetOf(
     record: device,
     processor: null,
     priceUsd: device.launchPriceUsd === null ? null : device.launchPriceUsd * count,
-    watts: cardWatts(device, count),
+    power: powerOfDevice(device, count),
   };
 }
 
@@ -298,7 +297,7 @@ export function targetOfOwn(own: OwnDevice, name: string): Target {
     record: null,
     processor: null,
     priceUsd: null,
-    watts: null,
+    power: null,
   };
 }
 
@@ -379,12 +378,4 @@ async function partsIn(facts: MachineFacts, backend: string | undefined): Promis
   return matchCatalogue(facts, readDeviceRecords()).filter(
     ({ part }) => backend === undefined || (part === 'cpu') === isCpu(backend),
   );
-}
-
-/**
- * Board power of graphics cards. A system on a chip has one design power for every machine that it is built into, from
- * a tablet to a workstation, so that only the machine's own figure says something; null is unknown.
- */
-function cardWatts(device: CatalogDevice, count: number): number | null {
-  return device.kind === 'discrete-gpu' && device.tdpWatts !== null ? device.tdpWatts * count : null;
 }

@@ -43,6 +43,6 @@ export type { Quantisation } from './quantisation.ts';
 export { QueryReader } from './query.ts';
 export type { Query, QueryError, QueryErrorCode } from './query.ts';
 export { predictTurn } from './turn.ts';
-export type { PredictedTurn, Turn } from './turn.ts';
+export type { PredictedTurn, SpeedInterval, Turn } from './turn.ts';
 export { workOf } from './work.ts';
 export type { ModelWork } from './work.ts';

@@ -1,7 +1,7 @@
-import { seconds, type Seconds } from '../units/index.ts';
+import { seconds, type Seconds, type TokensPerSecond } from '../units/index.ts';
 import type { Configuration } from './configuration.ts';
 import type { Predictor } from './predict.ts';
-import type { Basis } from './situation.ts';
+import type { Basis, Estimate } from './situation.ts';
 
 /** One exchange with a model: a prompt of which a part is still in the cache, and an answer. */
 export interface Turn {
@@ -17,9 +17,19 @@ export interface SecondsInterval {
   readonly high: Seconds;
 }
 
+/** Tokens per second, with the interval that is meant to hold four measurements of five. */
+export interface SpeedInterval {
+  readonly value: TokensPerSecond;
+  readonly low: TokensPerSecond;
+  readonly high: TokensPerSecond;
+}
+
 export interface PredictedTurn {
   readonly promptTokensPerSecond: number;
   readonly outputTokensPerSecond: number;
+  /** The same two speeds with their intervals. */
+  readonly promptSpeed: SpeedInterval;
+  readonly outputSpeed: SpeedInterval;
   /** Until the first token of the answer. */
   readonly firstToken: SecondsInterval;
   readonly whole: SecondsInterval;
@@ -60,8 +70,16 @@ export function predictTurn(
   return {
     promptTokensPerSecond: prompt.tokensPerSecond,
     outputTokensPerSecond: generation.tokensPerSecond,
+    promptSpeed: speedOf(prompt),
+    outputSpeed: speedOf(generation),
     firstToken: interval(1),
     whole: interval(turn.outputTokens),
     basis: prompt.basis === generation.basis ? prompt.basis : 'datasheet',
   };
 }
+
+const speedOf = ({ tokensPerSecond, low, high }: Estimate): SpeedInterval => ({
+  value: tokensPerSecond,
+  low,
+  high,
+});

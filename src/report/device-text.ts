@@ -1,5 +1,6 @@
 import type {
   Accumulate,
+  CatalogDevice,
   DataType,
   DerivedPeak,
   DeviceExplanation,
@@ -58,13 +59,19 @@ function identityLines({ device }: DeviceExplanation): string[] {
   const clock = clockHz === null ? 'clock not published' : `up to ${gigahertz(clockHz)}`;
   const implied = device.clockImplied === true ? ' (computed back from a published peak)' : '';
   const matrix = matrixClockHz === null ? '' : `, the matrix units up to ${gigahertz(matrixClockHz)}`;
-  lines.push(
-    `${count}, ${clock}${implied}${matrix}${device.tdpWatts === null ? '' : `, ${device.tdpWatts} W`}`,
-  );
+  lines.push(`${count}, ${clock}${implied}${matrix}${powerText(device)}`);
   if (cpu !== null) lines.push(`processor cores: ${cpu}`);
   if (device.released !== null) lines.push(`released ${device.released}`);
   if (device.launchPriceUsd !== null) lines.push(`launch price ${device.launchPriceUsd} USD`);
   return lines;
+}
+
+function powerText({
+  tdpWatts,
+  configurableTdpWatts: range,
+}: Pick<CatalogDevice, 'tdpWatts' | 'configurableTdpWatts'>): string {
+  const set = range === undefined ? '' : ` (the maker of the machine sets ${range[0]} to ${range[1]} W)`;
+  return tdpWatts === null ? set : `, ${tdpWatts} W${set}`;
 }
 
 function memoryLines({ device, bandwidths, statedBandwidths }: DeviceExplanation): string[] {
