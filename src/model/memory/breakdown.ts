@@ -54,7 +54,7 @@ export function memoryOf(
   const cached = caches.flatMap(({ layers }) =>
     layers.map(({ layer, keyBytes, valueBytes }) => ({ layer, bytes: bytes(keyBytes + valueBytes) })),
   );
-  const compute = computeBytes(shape, context, backend, lentTableBytes(shape, tensors));
+  const compute = computeBytes(shape, tensors, context, backend, lentTableBytes(shape, tensors));
   const lines: MemoryLine[] = [
     {
       kind: 'weights',

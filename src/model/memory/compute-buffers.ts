@@ -18,9 +18,13 @@ import {
   type LayerScope,
 } from './compute-layers.ts';
 import { recurrence } from './compute-recurrence.ts';
-import { allocateGraph, type ArenaLimits, type GraphNode, type NodeId } from './graph-allocator.ts';
+import { allocateGraph, type GraphNode, type NodeId } from './graph-allocator.ts';
+import type { ArenaLimits } from './graph/arena.ts';
 import { cachedLayers, isWindowed, windowCells } from './kv-state.ts';
 import type { ResolvedContext } from './settings.ts';
+import type { ModelTensor } from '../tensors.ts';
+import { graphBytes, hasGraph } from './graph/graph-bytes.ts';
+import { representativeLayers } from './representative-layers.ts';
 
 /** What the buffers of a backend are like. */
 export interface ComputeBackend {
@@ -62,9 +66,6 @@ export interface ComputeBytes {
   readonly host: Bytes;
 }
 
-/** Layers of a kind at either end that are laid out; between them the pattern of memory repeats itself. */
-const LAYERS_OF_A_KIND = 2;
-
 /**
  * The compute buffers of a context, as `llama_context::sched_reserve` lays them out for a full ubatch with logits for
  * every token: the graph is built tensor by tensor and handed to a copy of ggml's allocator.
@@ -72,10 +73,15 @@ const LAYERS_OF_A_KIND = 2;
  */
 export function computeBytes(
   shape: ModelShape,
+  tensors: readonly ModelTensor[],
   context: ResolvedContext,
   backend: ComputeBackend,
   lentBytes = 0,
 ): ComputeBytes {
+  if (hasGraph(shape.architecture)) {
+    const sizes = graphBytes(shape, tensors, context, backend);
+    return { device: bytes(sizes.device), host: bytes(sizes.host) };
+  }
   const lent = backend.isProcessor ? 0 : lentBytes;
   const [device = 0, host = 0] = allocateGraph(computeGraph(shape, context, backend, lent), [
     backend.device,
@@ -215,37 +221,6 @@ function graphInputs(graph: ComputeGraph, shape: ModelShape, context: ResolvedCo
     indexer: choosesTokens ? indexerInputs(graph, shape, sequenceTokens) : null,
     floatMask: main !== null && choosesBlocks(shape, context) ? graph.row(sequenceTokens, [main.mask]) : null,
   };
-}
-
-/** The first and the last layers of each kind, in their order. */
-function representativeLayers(shape: ModelShape): number[] {
-  // What an indexer needs for each layer is placed before the first, and a bank of streams grows: no layer is like another.
-  if (shape.indexer !== null || banksResiduals(shape.architecture))
-    return shape.kvHeads.map((_, layer) => layer);
-  const byKind = new Map<string, number[]>();
-  for (let layer = 0; layer < shape.layers; layer += 1) {
-    const kind = layerKind(shape, layer);
-    const others = byKind.get(kind);
-    if (others === undefined) byKind.set(kind, [layer]);
-    else others.push(layer);
-  }
-  const chosen = [...byKind.values()].flatMap((layers) => [
-    ...layers.slice(0, LAYERS_OF_A_KIND),
-    ...layers.slice(-LAYERS_OF_A_KIND),
-  ]);
-  return [...new Set(chosen)].sort((a, b) => a - b);
-}
-
-function layerKind(shape: ModelShape, layer: number): string {
-  return [
-    ofLayer(shape.heads, layer),
-    ofLayer(shape.kvHeads, layer),
-    ofLayer(shape.feedForwardLength, layer),
-    isWindowed(shape, layer),
-    isRecurrentLayer(shape, layer),
-    isExpertLayer(shape, layer),
-    layer < shape.layers - shape.sharedKvLayers,
-  ].join(' ');
 }
 
 /** Architectures that norm what comes out of attention and network, not what goes in. */
