@@ -17,7 +17,7 @@ export function configureExplain(command: Command, enter: Enter): void {
     )
     .addOption(new Option('-p, --prompt <tokens>', 'tokens of the prompt').argParser(tokenCount).default(512))
     .addOption(GENERATED_OPTION)
-    .option('--svg <file>', 'draw the waterfall of a generated token as a picture')
+    .option('--svg <file>', 'draw the waterfalls as a picture')
     .option('--json', 'print one JSON document')
     .action((model: string, flags: ExplainFlags) =>
       enter(async (context) => (await import('./explain.ts')).runExplain(model, flags, context)),

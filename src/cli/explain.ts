@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
-import { roofsFor, withoutPeak } from '../predict/index.ts';
-import { waterfallOf, waterfallSvg, waterfallText, type Waterfall } from '../report/index.ts';
+import { roofsFor, withoutPeak, type PredictedTest } from '../predict/index.ts';
+import { testName, waterfallOf, waterfallSvg, waterfallText, type Waterfall } from '../report/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import type { ExplainFlags } from './prediction-options.ts';
@@ -15,7 +15,8 @@ export async function runExplain(text: string, flags: ExplainFlags, context: Cli
   const model = await openModel(text, context);
   const predictor = openPredictor(context);
   const configuration = model.configurationOn(target, settingsOf(flags, flags.depth));
-  warnOfContext(target, model, settingsOf(flags, flags.depth), flags.depth + flags.prompt, context);
+  const longest = flags.depth + Math.max(flags.prompt, flags.gen);
+  warnOfContext(target, model, settingsOf(flags, flags.depth), longest, context);
   const roofs = roofsFor(configuration);
   const { host } = configuration;
   const beside =
@@ -25,34 +26,26 @@ export async function runExplain(text: string, flags: ExplainFlags, context: Cli
           bandwidthBytesPerSecond: host.device.bandwidthBytesPerSecond,
           linkBytesPerSecond: host.linkBytesPerSecond,
         };
-  const where = `${model.title} on ${target.name}, ${target.backend.exact}`;
-  const at = flags.depth === 0 ? '' : ` at depth ${flags.depth}`;
-  const waterfalls: Waterfall[] = [
-    waterfallOf(
-      `One token: ${where}${at}`,
-      'generation',
-      predictor.predict(
-        configuration,
-        { metric: 'generation', context: flags.depth + flags.gen / 2 },
-        model.id,
-      ),
-      roofs,
-      beside,
-    ),
-  ];
-  if (withoutPeak(configuration, flags.prompt) === null) {
-    waterfalls.push(
-      waterfallOf(
-        `A prompt of ${flags.prompt} tokens: ${where}${at}`,
-        'prompt',
-        predictor.predict(configuration, { metric: 'prompt', tokens: flags.prompt }, model.id),
-        roofs,
-        beside,
-      ),
+  const explain = (test: PredictedTest, promptTokens: number, generatedTokens: number): Waterfall => {
+    const subject = {
+      model: model.title,
+      machine: target.name,
+      backend: target.backend.exact,
+      test: testName({ promptTokens, generatedTokens, depthTokens: flags.depth }),
+    };
+    const prediction = predictor.predict(configuration, test, model.id);
+    return waterfallOf(subject, test.metric, prediction, roofs, beside);
+  };
+  const waterfalls = [explain({ metric: 'generation', context: flags.depth + flags.gen / 2 }, 0, flags.gen)];
+  const withoutRoof = withoutPeak(configuration, flags.prompt);
+  if (withoutRoof === null)
+    waterfalls.push(explain({ metric: 'prompt', tokens: flags.prompt }, flags.prompt, 0));
+  else {
+    context.stderr(
+      `warning: no compute peak of ${withoutRoof.id} is published, so the time of a prompt is not explained.`,
     );
   }
-  if (flags.svg !== undefined && waterfalls[0] !== undefined)
-    await writePicture(flags.svg, waterfallSvg(waterfalls[0]));
+  if (flags.svg !== undefined) await writePicture(flags.svg, waterfallSvg(waterfalls));
   if (flags.json === true) printDocument(context, 'explanation', { waterfalls });
   else context.stdout(waterfalls.map(waterfallText).join('\n\n'));
   return 0;
@@ -63,9 +56,7 @@ async function writePicture(file: string, picture: string): Promise<void> {
     const why = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new CommandFailure(
       `${file} cannot be written (${why}); give the path of a file in a folder that exists.`,
-      {
-        cause: error,
-      },
+      { cause: error },
     );
   });
 }

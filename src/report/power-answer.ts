@@ -23,6 +23,7 @@ export type PowerAnswer =
       readonly target: PowerTarget;
       readonly law: PowerLaw;
       readonly prediction: PowerPrediction;
+      readonly falls: readonly Fall[];
       readonly knownErrors: KnownErrors;
     }
   | {
@@ -35,8 +36,15 @@ export type PowerAnswer =
       /** The exponent that two levels give; null where there is one level. It stands in the table as well. */
       readonly exponentThroughLevels: number | null;
       readonly table: readonly { readonly exponent: number; readonly performance: number }[];
+      readonly falls: readonly Fall[];
       readonly knownErrors: KnownErrors;
     };
+
+/** A power at which less was reached than at the lower one before it: no power law does that. */
+export interface Fall {
+  readonly from: LevelReading;
+  readonly to: LevelReading;
+}
 
 /** How far extrapolations were off where the truth has been published: 0.05 is 5 % too high. */
 export interface KnownErrors {
@@ -62,12 +70,13 @@ export function answerPower(
   published: readonly PublishedPowerSeries[],
 ): PowerAnswer {
   const knownErrors = errorsOf(published);
+  const levels = powerLevels(readings);
+  const falls = fallsOf(levels);
   const result = fitPowerLaw(readings);
   if (result.ok) {
     const prediction = performanceAt(result.law, target);
-    return { basis: 'fitted', target, law: result.law, prediction, knownErrors };
+    return { basis: 'fitted', target, law: result.law, prediction, falls, knownErrors };
   }
-  const levels = powerLevels(readings);
   const distance = ({ power }: PowerReading): number => Math.abs(Math.log(power / target.power));
   const from = levels.toSorted((a, b) => distance(a) - distance(b))[0];
   if (from === undefined) throw new RangeError('an answer needs at least one reading');
@@ -88,8 +97,16 @@ export function answerPower(
     from,
     exponentThroughLevels,
     table: table.toSorted((a, b) => a.exponent - b.exponent),
+    falls,
     knownErrors,
   };
+}
+
+function fallsOf(levels: readonly LevelReading[]): Fall[] {
+  return levels.flatMap((to, index) => {
+    const from = levels[index - 1];
+    return from !== undefined && to.performance < from.performance ? [{ from, to }] : [];
+  });
 }
 
 function errorsOf(published: readonly PublishedPowerSeries[]): KnownErrors {
@@ -125,6 +142,11 @@ export function powerAnswerLines(answer: PowerAnswer): string[] {
           ? `  k = ${exponent.toFixed(2)}: ${formatSignificant(performance)} (k through the two levels)`
           : `  k = ${exponent.toFixed(1)}: ${formatSignificant(performance)}`,
       ),
+    );
+  }
+  for (const { from, to } of answer.falls) {
+    lines.push(
+      `warning: ${formatSignificant(to.performance)} at ${to.power} W is less than ${formatSignificant(from.performance)} at ${from.power} W; more power does not make a chip slower, so something else differed (heat, clocks, another setting): measure again before you trust this`,
     );
   }
   const { lowest, highest, series } = answer.knownErrors;

@@ -6,12 +6,14 @@ import {
   bytesPerSecond,
   flopPerSecond,
 } from '../units/index.ts';
+import { BASIS_MEANINGS } from './basis-text.ts';
+import { intervalText } from './interval-text.ts';
 
 /** What a term is, for people. */
 const TERM_TITLES: Readonly<Record<string, string>> = {
   fixed: 'fixed cost of each pass',
   launch: 'launching kernels',
-  dense: 'weights that every token reads',
+  dense: 'weights of every token',
   experts: 'weights of the chosen experts',
   cache: 'KV cache',
   attention: 'attention over the context',
@@ -33,15 +35,30 @@ export interface WaterfallStep {
   /** The share of the whole. */
   readonly share: number;
   readonly kind: 'limit' | 'loss';
+  /** What this step and those before it leave of the roof: bytes, or operations, per second; null under several roofs. */
+  readonly ratePerSecond: number | null;
+}
+
+/** What is explained. */
+export interface WaterfallSubject {
+  /** The model with its quantisation. */
+  readonly model: string;
+  readonly machine: string;
+  readonly backend: string;
+  /** As llama-bench names it: `tg128`, `pp512 @ d4096`. */
+  readonly test: string;
 }
 
 export interface Waterfall {
   readonly title: string;
+  readonly subject: WaterfallSubject;
   readonly metric: 'generation' | 'prompt';
   readonly prediction: Prediction;
   readonly steps: readonly WaterfallStep[];
   /** The roof that the limit comes from: `256 GB/s`, `59.4 TFLOP/s FP16`. */
   readonly roof: string;
+  /** What the prediction makes of that roof: `208 GB/s`; null under several roofs. */
+  readonly reached: string | null;
 }
 
 /** Steps that take less than this share are summed up as one. */
@@ -54,7 +71,7 @@ const LIMIT_TERMS: Readonly<Record<Waterfall['metric'], readonly string[]>> = {
 
 /** Splits a prediction into its limit and what is lost to it, term by term. */
 export function waterfallOf(
-  title: string,
+  subject: WaterfallSubject,
   metric: Waterfall['metric'],
   prediction: Prediction,
   roofs: {
@@ -68,7 +85,7 @@ export function waterfallOf(
   const limits = prediction.terms.filter(
     ({ name, seconds }) => LIMIT_TERMS[metric].includes(name) && seconds > 0,
   );
-  const steps: WaterfallStep[] = limits.map((term) => ({
+  const parts: Omit<WaterfallStep, 'ratePerSecond'>[] = limits.map((term) => ({
     title: `${titleOf(term)}, at the limit`,
     seconds: term.roofSeconds ?? 0,
     share: (term.roofSeconds ?? 0) / whole,
@@ -76,26 +93,45 @@ export function waterfallOf(
   }));
   const losses = prediction.terms
     .filter(({ seconds }) => seconds > 0)
-    .map((term): WaterfallStep => {
+    .map((term): Omit<WaterfallStep, 'ratePerSecond'> => {
       const bounded = limits.includes(term);
       const lost = term.seconds - (bounded ? (term.roofSeconds ?? 0) : 0);
       const efficiency = bounded
-        ? ` below the limit (${percent((term.roofSeconds ?? 0) / term.seconds)} reached)`
+        ? `, at ${percent((term.roofSeconds ?? 0) / term.seconds)} of the limit`
         : '';
       return { title: `${titleOf(term)}${efficiency}`, seconds: lost, share: lost / whole, kind: 'loss' };
     })
     .sort((a, b) => b.seconds - a.seconds);
   const small = losses.filter(({ share }) => share < SMALLEST_SHARE);
   const rest = small.reduce((sum, { seconds }) => sum + seconds, 0);
-  steps.push(...losses.filter(({ share }) => share >= SMALLEST_SHARE));
-  if (rest > 0) steps.push({ title: 'all else', seconds: rest, share: rest / whole, kind: 'loss' });
+  parts.push(...losses.filter(({ share }) => share >= SMALLEST_SHARE));
+  if (rest > 0) parts.push({ title: 'all else', seconds: rest, share: rest / whole, kind: 'loss' });
   const matmul = roofs.matmulFlopPerSecond;
-  const own =
-    metric === 'generation' || matmul === null
-      ? formatBandwidth(bytesPerSecond(roofs.bandwidthBytesPerSecond))
-      : `${formatFlopPerSecond(flopPerSecond(matmul))} ${roofs.matmulType ?? ''}`.trim();
+  const ofMemory = metric === 'generation' || matmul === null;
+  const rate = ofMemory ? roofs.bandwidthBytesPerSecond : matmul;
+  const shown = (value: number): string =>
+    ofMemory
+      ? formatBandwidth(bytesPerSecond(value))
+      : `${formatFlopPerSecond(flopPerSecond(value))} ${roofs.matmulType ?? ''}`.trim();
   const others = beside === null ? '' : roofsBeside(beside, prediction);
-  return { title, metric, prediction, steps, roof: `${own}${others}` };
+  const atLimit = limits.reduce((sum, { roofSeconds }) => sum + (roofSeconds ?? 0), 0);
+  // Without a peak the products of a prompt stand under no roof, and two processors have two.
+  const isOneRoof = beside === null && (metric === 'generation' || matmul !== null);
+  let passed = 0;
+  const steps = parts.map((part): WaterfallStep => {
+    passed += part.seconds;
+    const left = part.kind === 'limit' ? rate : (rate * atLimit) / passed;
+    return { ...part, ratePerSecond: isOneRoof ? left : null };
+  });
+  return {
+    title: `${metric === 'generation' ? 'One token' : 'A prompt'}, ${subject.test}: ${subject.model} on ${subject.machine}, ${subject.backend}`,
+    subject,
+    metric,
+    prediction,
+    steps,
+    roof: `${shown(rate)}${others}`,
+    reached: isOneRoof ? shown((rate * atLimit) / whole) : null,
+  };
 }
 
 /** The roofs of what a processor does that keeps a part of the model. */
@@ -119,68 +155,59 @@ function roofsBeside(
 
 const titleOf = ({ name, on }: PredictedTerm): string =>
   `${TERM_TITLES[name] ?? name}${on === 'host' ? ', on the processor' : ''}`;
-const percent = (share: number): string => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+export const percent = (share: number): string => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
 
 /** The waterfall as lines of text. */
-export function waterfallText({ title, metric, prediction, steps, roof }: Waterfall): string {
-  const unit = metric === 'generation' ? 'a token' : 'the prompt';
-  const limit = steps.filter(({ kind }) => kind === 'limit').reduce((sum, { seconds }) => sum + seconds, 0);
+export function waterfallText(waterfall: Waterfall): string {
+  const { title, prediction, steps } = waterfall;
   const width = Math.max(...steps.map((step) => step.title.length));
-  const lines = steps.map(
-    (step) =>
-      `  ${step.title.padEnd(width)}  ${milliseconds(step.seconds).padStart(10)}  ${percent(step.share).padStart(7)}  ${'#'.repeat(Math.round(step.share * BAR_LETTERS))}`,
-  );
+  const longestBar = Math.max(LEAST_BAR, TEXT_WIDTH - width - NUMBERS_WIDTH);
+  const line = (name: string, seconds: number, share: number, rate: string, bar: string): string =>
+    `  ${name.padEnd(width)}  ${milliseconds(seconds).padStart(10)}  ${percent(share).padStart(5)}  ${rate.padStart(RATE_LETTERS)}  ${bar}`.trimEnd();
   return [
     title,
-    `The limit, ${roof}, allows ${formatSignificant(prediction.roofTokensPerSecond)} tokens/s; expected are ${formatSignificant(prediction.tokensPerSecond)} (${formatSignificant(prediction.low)} to ${formatSignificant(prediction.high)}), ${percent(limit / prediction.seconds)} of the time of ${unit} being the limit itself.`,
-    ...lines,
-    `  ${'expected'.padEnd(width)}  ${milliseconds(prediction.seconds).padStart(10)}  ${percent(1).padStart(7)}`,
-    `  basis: ${prediction.basis}`,
+    ...summaryOf(waterfall),
+    ...steps.map((step) =>
+      line(
+        step.title,
+        step.seconds,
+        step.share,
+        rateText(waterfall, step),
+        '#'.repeat(Math.round(step.share * longestBar)),
+      ),
+    ),
+    line('expected', prediction.seconds, 1, waterfall.reached ?? '', ''),
+    `  ${prediction.basis}: ${BASIS_MEANINGS[prediction.basis]}`,
   ].join('\n');
 }
 
-/** Letters of the longest bar. */
-const BAR_LETTERS = 40;
-const milliseconds = (value: number): string => `${formatSignificant(value * 1e3)} ms`;
-
-const SVG = { width: 960, row: 30, left: 440, right: 130, top: 64, bar: 18 } as const;
-const COLOURS = { limit: '#2f6f9f', loss: '#d9822b', whole: '#444444' } as const;
-
-/** The waterfall as an SVG picture. */
-export function waterfallSvg({ title, prediction, steps, roof }: Waterfall): string {
-  const plot = SVG.width - SVG.left - SVG.right;
-  const whole = prediction.seconds;
-  let reached = 0;
-  const bars = steps.map((step, index) => {
-    const from = reached;
-    reached += step.seconds;
-    return bar(
-      index,
-      step.title,
-      from / whole,
-      step.seconds / whole,
-      COLOURS[step.kind],
-      `${milliseconds(step.seconds)}, ${percent(step.share)}`,
-    );
-  });
-  bars.push(bar(steps.length, 'expected', 0, 1, COLOURS.whole, milliseconds(whole)));
-  function bar(
-    index: number,
-    name: string,
-    start: number,
-    share: number,
-    colour: string,
-    label: string,
-  ): string {
-    const y = SVG.top + index * SVG.row;
-    const x = SVG.left + start * plot;
-    const width = Math.max(1, share * plot);
-    return `<text x="${SVG.left - 10}" y="${y + 14}" text-anchor="end">${escaped(name)}</text><rect x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${SVG.bar}" fill="${colour}"/><text x="${(x + width + 6).toFixed(1)}" y="${y + 14}">${escaped(label)}</text>`;
-  }
-  const height = SVG.top + (steps.length + 1) * SVG.row + 10;
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${SVG.width}" height="${height}" viewBox="0 0 ${SVG.width} ${height}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#ffffff"/><text x="16" y="24" font-size="16" font-weight="bold">${escaped(title)}</text><text x="16" y="44">limit ${escaped(roof)}: ${formatSignificant(prediction.roofTokensPerSecond)} tokens/s; expected ${formatSignificant(prediction.tokensPerSecond)} (${formatSignificant(prediction.low)} to ${formatSignificant(prediction.high)})</text>${bars.join('')}</svg>\n`;
+/** What the roof allows, what is expected, and how much of the roof that is. */
+export function summaryOf({ metric, prediction, steps, roof, reached }: Waterfall): string[] {
+  const limit = steps.filter(({ kind }) => kind === 'limit').reduce((sum, { seconds }) => sum + seconds, 0);
+  const share = percent(limit / prediction.seconds);
+  const { roofTokensPerSecond, tokensPerSecond, low, high } = prediction;
+  const expected = intervalText({ value: tokensPerSecond, low, high });
+  const of = metric === 'generation' ? 'a token' : 'the prompt';
+  return [
+    `The limit, ${roof}, allows ${formatSignificant(roofTokensPerSecond)} tokens/s; expected are ${expected}.`,
+    reached === null
+      ? `${share} of the time of ${of} is the limit itself.`
+      : `That makes ${reached} of it, ${share}. What is left after each step:`,
+  ];
 }
 
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+function rateText({ metric }: Waterfall, { kind, ratePerSecond }: WaterfallStep): string {
+  if (ratePerSecond === null || kind === 'limit') return '';
+  return metric === 'generation'
+    ? formatBandwidth(bytesPerSecond(ratePerSecond))
+    : formatFlopPerSecond(flopPerSecond(ratePerSecond));
 }
+
+/** Letters of the longest rate, `85.1 GFLOP/s`. */
+const RATE_LETTERS = 12;
+
+/** Letters of a line, of its numbers with the gaps between them, and of the whole bar where the name is long. */
+const TEXT_WIDTH = 100;
+const NUMBERS_WIDTH = 2 + 2 + 10 + 2 + 5 + 2 + RATE_LETTERS + 2;
+const LEAST_BAR = 12;
+export const milliseconds = (value: number): string => `${formatSignificant(value * 1e3)} ms`;
