@@ -6,13 +6,46 @@ import type { ResolvedContext } from '../settings.ts';
 import { GraphScope, indexWeights } from './graph-scope.ts';
 import { layOut } from './layout.ts';
 import { decoder, DECODERS } from './models/decoder.ts';
+import { falconH1, graniteHybrid, jamba, nemotronH, qwenHybrid } from './models/hybrid.ts';
+import { indexedDecoder } from './models/indexed.ts';
+import { kimiK3, kimiLinear } from './models/kimi.ts';
+import { lfm2 } from './models/lfm2.ts';
+import { rwkv7 } from './models/rwkv7.ts';
 import { scheduleOnProcessor, scheduleOnVulkan } from './splits.ts';
 
+type GraphBuilder = (scope: GraphScope, layers: readonly number[]) => void;
+
+/** Architectures that are no decoder of {@link DECODERS}. */
+const BUILDERS: Readonly<Record<string, GraphBuilder>> = {
+  deepseek32: indexedDecoder,
+  'falcon-h1': falconH1,
+  'glm-dsa': indexedDecoder,
+  granitehybrid: graniteHybrid,
+  jamba,
+  'kimi-k3': kimiK3,
+  'kimi-linear': kimiLinear,
+  lfm2,
+  lfm2moe: lfm2,
+  mamba: jamba,
+  nemotron_h: nemotronH,
+  nemotron_h_moe: nemotronH,
+  qwen35: qwenHybrid,
+  qwen35moe: qwenHybrid,
+  qwen3next: qwenHybrid,
+  rwkv7,
+};
+
 /** Whether the graph of this architecture is known node by node. */
-export const hasGraph = (architecture: string): boolean => DECODERS[architecture] !== undefined;
+export const hasGraph = (architecture: string): boolean =>
+  DECODERS[architecture] !== undefined || BUILDERS[architecture] !== undefined;
 
 /** Builds the graph of a full ubatch. @param layers - of the model, in their order: all, or some of each kind. */
 export function buildGraph(scope: GraphScope, layers: readonly number[]): void {
+  const builder = BUILDERS[scope.shape.architecture];
+  if (builder !== undefined) {
+    builder(scope, layers);
+    return;
+  }
   const rules = DECODERS[scope.shape.architecture];
   if (rules === undefined) throw new RangeError(`the graph of ${scope.shape.architecture} is not known`);
   decoder(scope, rules, layers);

@@ -54,10 +54,10 @@ export function cacheInputs(scope: GraphScope, kind: KvCache['kind'] = 'attentio
     valueRows: keysOnly ? -1 : graph.input(TYPE.i64, tokens * values),
     mask: maskInput(scope, cells, streams),
     keyRotation: rotates(isQuantised(cacheTypeK), shape.keyHeadLength)
-      ? rotation(scope, largestRotation(keyLength))
+      ? rotationInput(scope, largestRotation(keyLength))
       : -1,
     valueRotation: rotates(isQuantised(cacheTypeV), shape.valueHeadLength)
-      ? rotation(scope, ROTATED_MULTIPLE)
+      ? rotationInput(scope, ROTATED_MULTIPLE)
       : -1,
     cells,
   };
@@ -72,7 +72,8 @@ export function maskInput({ graph, context, tokens }: GraphScope, cells: number,
 /** Only heads that are multiples of this are rotated, and values by matrices of this size (src/llama-kv-cache.cpp). */
 const ROTATED_MULTIPLE = 64;
 
-const rotation = ({ graph }: GraphScope, size: number): Tensor => graph.input(TYPE.f32, size, size);
+export const rotationInput = ({ graph }: GraphScope, size: number): Tensor =>
+  graph.input(TYPE.f32, size, size);
 
 /** `build_input_k_rot`: the largest power of two that divides a head. */
 function largestRotation(length: number): number {
