@@ -1,20 +1,8 @@
 import type { Bytes } from '../units/index.ts';
 import type { CatalogDevice } from './device-record.ts';
 import type { MachineRecord } from './machine-record.ts';
+import { CatalogNameError } from './name-error.ts';
 import { nearestClause } from './nearest-names.ts';
-
-export type CatalogNameErrorCode = 'unknown-device' | 'unknown-machine';
-
-/** A device or machine was asked for by a name that the catalogue does not have. The message is for the user. */
-export class CatalogNameError extends Error {
-  override readonly name = 'CatalogNameError';
-  readonly code: CatalogNameErrorCode;
-
-  constructor(code: CatalogNameErrorCode, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 export interface ResolvedDevice {
   readonly device: CatalogDevice;
@@ -159,12 +147,20 @@ function withoutDecoration(name: string): string {
 
 /**
  * Finds a machine by id, name or alias.
+ * @param devices - where a device alone would do as well: the error then names the nearest of both.
  * @throws CatalogNameError naming the nearest ids.
  */
-export function resolveMachine(text: string, machines: readonly MachineRecord[]): MachineRecord {
+export function resolveMachine(
+  text: string,
+  machines: readonly MachineRecord[],
+  devices: readonly CatalogDevice[] = [],
+): MachineRecord {
   const found = findMachine(text, machines);
   if (found === null) {
-    const ids = machines.map((machine) => ({ id: machine.id, names: machineNames(machine) }));
+    const ids = [
+      ...machines.map((machine) => ({ id: machine.id, names: machineNames(machine) })),
+      ...devices.map((device) => ({ id: device.id, names: namesOf(device) })),
+    ];
     throw new CatalogNameError(
       'unknown-machine',
       `There is no machine '${text}' in the catalogue${nearestClause(text, ids, 'ids')}. To list them: ridgepoint devices machines; to list single devices: ridgepoint devices`,

@@ -212,6 +212,12 @@ describe('looking up a device', () => {
     expect(() => resolveDevice('nvidia-rtx-4095', devices)).toThrow(/nearest ids are nvidia-rtx-4090/);
     expect(() => resolveMachine('mac-mini-m4-17', machines)).toThrow(/mac-mini-m4-16/);
   });
+
+  it('counts a name as near that has the text within it, and devices where they would do as well', () => {
+    expect(() => resolveMachine('framework', machines)).toThrow(/framework-desktop-395-128/);
+    expect(() => resolveMachine('nvidia-rtx-5091', machines, devices)).toThrow(/nvidia-rtx-5090/);
+    expect(() => resolveMachine('nvidia-rtx-5091', machines)).not.toThrow(/nvidia-rtx-5090/);
+  });
 });
 
 describe('what others measured', () => {

@@ -1,19 +1,7 @@
 import { namesOfRecord, resolveModelLabel } from './model-label.ts';
 import type { ModelRecord } from './model-record.ts';
+import { CatalogNameError } from './name-error.ts';
 import { nearestClause } from './nearest-names.ts';
-
-export type ModelNameErrorCode = 'unknown-model' | 'unknown-quantisation';
-
-/** A model was asked for by a name that the catalogue cannot resolve. The message is one sentence for the user. */
-export class ModelNameError extends Error {
-  override readonly name = 'ModelNameError';
-  readonly code: ModelNameErrorCode;
-
-  constructor(code: ModelNameErrorCode, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 export interface ResolvedModelName {
   readonly record: ModelRecord;
@@ -28,7 +16,7 @@ const DEFAULT_QUANTISATION = 'Q4_K_M';
  * Resolves `name`, `name:QUANT` or `organisation/repository:QUANT`, in any case, and spellings of a known name: the name
  * of a GGUF repository or file, with or without `-Instruct`.
  * @param quantisations - the names that are known, in the order in which an error lists them.
- * @throws ModelNameError naming the nearest ids, or the known quantisations.
+ * @throws CatalogNameError naming the nearest ids, or the known quantisations.
  */
 export function resolveModelName(
   text: string,
@@ -42,7 +30,7 @@ export function resolveModelName(
   const record = exact ?? label?.record ?? null;
   if (record === null) {
     const known = records.map((model) => ({ id: model.id, names: namesOfRecord(model) }));
-    throw new ModelNameError(
+    throw new CatalogNameError(
       'unknown-model',
       `There is no model '${name}' in the catalogue${nearestClause(name, known, 'names')}. To list them: ridgepoint models. For a file of your own give its path, which ends in .gguf.`,
     );
@@ -51,7 +39,7 @@ export function resolveModelName(
   const wanted = stated ?? record.nativeQuantisation ?? DEFAULT_QUANTISATION;
   const quantisation = quantisations.find((known) => sameName(known, wanted));
   if (quantisation === undefined) {
-    throw new ModelNameError(
+    throw new CatalogNameError(
       'unknown-quantisation',
       `The quantisation '${wanted}' of ${record.id} is not known; known are ${quantisations.join(', ')}.`,
     );

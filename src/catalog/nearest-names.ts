@@ -5,6 +5,9 @@ const MAX_COMPARED_LENGTH = 100;
 /** With more than this share of its letters changed a name is another one, not a typing error. */
 const LARGEST_CHANGED_SHARE = 0.4;
 
+/** A text of so many letters that is a part of a name was perhaps meant as a search for it. */
+const SHORTEST_PART = 4;
+
 /**
  * A clause for an error message, `; the nearest ids are a, b`, nearest first; empty where nothing is near.
  * @param what - what the names are called, in the plural.
@@ -19,8 +22,9 @@ export function nearestClause(
     .map(({ id, names }) => ({
       id,
       distance: Math.min(...names.map((known) => editDistance(known.toLowerCase(), wanted))),
+      isPart: wanted.length >= SHORTEST_PART && names.some((known) => known.toLowerCase().includes(wanted)),
     }))
-    .filter(({ distance }) => distance <= wanted.length * LARGEST_CHANGED_SHARE)
+    .filter(({ distance, isPart }) => isPart || distance <= wanted.length * LARGEST_CHANGED_SHARE)
     .sort((a, b) => a.distance - b.distance || a.id.localeCompare(b.id))
     .slice(0, NEAREST_SHOWN)
     .map(({ id }) => id);

@@ -13,7 +13,10 @@ function share(text: string): number {
 /** Defines `compare`. */
 export function configureCompare(command: Command, enter: Enter): void {
   addSettings(command)
-    .argument('<machines...>', 'machines or devices of the catalogue; MACHINE@BACKEND names a backend')
+    .argument(
+      '<machines...>',
+      'machines or devices of the catalogue, saved machine files, or this; MACHINE@BACKEND names a backend',
+    )
     .addOption(
       new Option('-m, --model <model>', 'name:QUANT of the catalogue, or a GGUF file').makeOptionMandatory(),
     )

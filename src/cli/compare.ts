@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { turnCost, type TurnCost } from '../advise/index.ts';
 import { predictTurn, withoutPeak, type PredictedTurn, type Predictor } from '../predict/index.ts';
 import { comparisonText } from '../report/index.ts';
@@ -7,8 +8,16 @@ import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
 import { settingsOf } from './predict.ts';
 import { memoryNeed, warnOfContext, type MemoryNeed } from './prediction-memory.ts';
-import { openModel, openPredictor, openTarget, weightsFit } from './prediction-target.ts';
-import type { PredictedModel, Target } from './prediction-target.ts';
+import {
+  openModel,
+  openPredictor,
+  openTarget,
+  ownMeasurements,
+  weightsFit,
+  type OwnMeasurements,
+  type PredictedModel,
+  type Target,
+} from './prediction-target.ts';
 import type { Unsupported } from '../model/index.ts';
 
 /** A turn on a target: what comes out, what it takes. */
@@ -35,9 +44,10 @@ export async function runCompare(
   const model = await openModel(flags.model, context);
   const predictor = openPredictor(context);
   const prompts = flags.prompt ?? [USUAL_PROMPT];
+  const kept = ownMeasurements(context);
   const compared: { readonly target: Target; readonly turns: readonly Turn[] }[] = [];
   for (const text of machines) {
-    const target = await targetOf(text);
+    const target = await targetOf(text, kept);
     const longest = Math.max(...prompts) + flags.output;
     warnOfContext(target, model, settingsOf(flags, 0), longest, context);
     compared.push({
@@ -89,7 +99,7 @@ export async function runCompare(
   const length = prompts.length === 1 ? `a prompt of ${shortest}` : `prompts of ${shortest} to ${longest}`;
   context.stdout(
     bold(
-      `${model.title}: ${length} tokens, ${Math.round(100 * flags.cached)} % of it cached, and an answer of ${flags.output}`,
+      `${model.title}: ${length} tokens, ${flags.cached === 0 ? 'nothing' : `${Math.round(100 * flags.cached)} %`} of it cached, and an answer of ${flags.output}`,
     ),
   );
   context.stdout(legend.join('\n'));
@@ -107,11 +117,14 @@ export async function runCompare(
 
 const priceOf = ({ machineId }: Target): 'machine' | 'device' => (machineId === null ? 'device' : 'machine');
 
-async function targetOf(text: string): Promise<Target> {
-  const [name = '', backend, ...rest] = text.split('@');
-  if (name === '' || backend === '' || rest.length > 0)
+async function targetOf(text: string, kept: OwnMeasurements): Promise<Target> {
+  // A file of a saved machine may have the sign in its name.
+  const at = existsSync(text) ? -1 : text.lastIndexOf('@');
+  const name = at < 0 ? text : text.slice(0, at);
+  const backend = at < 0 ? undefined : text.slice(at + 1);
+  if (name === '' || backend === '')
     throw new UsageError(`'${text}' is no machine; write MACHINE or MACHINE@BACKEND.`);
-  return openTarget(name, backend);
+  return openTarget(name, backend, kept);
 }
 
 function turnOn(

@@ -95,7 +95,7 @@ export function configurePredict(command: Command, enter: Enter): void {
     .addOption(
       new Option(
         '--machine <machine>',
-        'a machine or device of the catalogue, or a saved machine file; more with commas (default: this machine)',
+        'a machine or device of the catalogue, a saved machine file, or this; more with commas (default: this)',
       ).argParser(collect),
     )
     .addOption(

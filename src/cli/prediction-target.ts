@@ -171,6 +171,9 @@ function hostBeside({ name, record, processor }: Target, hostDevice: string | nu
   );
 }
 
+/** This machine, in a list of several. */
+const THIS_MACHINE = 'this';
+
 /**
  * Resolves a machine or a device of the catalogue, a saved machine, or this one, with a backend or the usual one.
  * @param kept - what was measured here: it decides what this machine is, and with which backend it computes.
@@ -180,7 +183,7 @@ export async function openTarget(
   backend: string | undefined,
   kept: OwnMeasurements | null = null,
 ): Promise<Target> {
-  if (name === undefined) return targetOfThisMachine(backend, kept);
+  if (name === undefined || name === THIS_MACHINE) return targetOfThisMachine(backend, kept);
   if (existsSync(name)) return targetOfFacts(name, backend);
   const machines = readMachineRecords();
   const devices = readDeviceRecords();
@@ -202,7 +205,7 @@ export async function openTarget(
   const found = findDevice(name, devices);
   if (found === null) {
     try {
-      resolveMachine(name, machines);
+      resolveMachine(name, machines, devices);
     } catch (error) {
       if (error instanceof CatalogNameError) throw new CommandFailure(error.message, { cause: error });
       throw error;

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { ModelNameError, resolveModelName, type ModelRecord } from '../../catalog/index.ts';
+import { CatalogNameError, resolveModelName, type ModelRecord } from '../../catalog/index.ts';
 import { bytes, type Bytes } from '../../units/index.ts';
 import { architectureOf, SYNTHETIC_ARCHITECTURES } from '../architectures/registry.ts';
 import type { GgufHeader } from '../gguf/parse-header.ts';
@@ -56,7 +56,7 @@ export function isModelAddress(text: string): boolean {
 /**
  * What a MODEL argument means: a GGUF file, an address, `name:QUANT` of the catalogue, or `organisation/repo:QUANT` of
  * the hub. Of a file, here or elsewhere, only the header is read.
- * @throws ModelNameError, GgufError, HeaderShapeError, each with one sentence for the user.
+ * @throws CatalogNameError, GgufError, HeaderShapeError, each with one sentence for the user.
  */
 export async function modelFrom(text: string, { records, access }: ModelSources): Promise<NamedModel> {
   if (isModelAddress(text)) {
@@ -69,10 +69,10 @@ export async function modelFrom(text: string, { records, access }: ModelSources)
       const shape = shapeOf(record);
       return { source: 'catalogue', id: record.id, title: record.name, shape, mix: quantisation, file: null };
     }
-    throw new ModelNameError('unknown-quantisation', `The quantisation ${quantisation} is not known.`);
+    throw new CatalogNameError('unknown-quantisation', `The quantisation ${quantisation} is not known.`);
   } catch (error) {
     const name = hubNameOf(text);
-    if (!(error instanceof ModelNameError) || name === null) throw error;
+    if (!(error instanceof CatalogNameError) || name === null) throw error;
     const file = await findHubFile(name, access);
     const label = `${name.repository}:${file.quantisation}`;
     return describe('hub', label, await readRemoteHeader(file.address, label, access));
