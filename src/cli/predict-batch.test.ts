@@ -19,6 +19,12 @@ describe('the answer to a line of a batch', () => {
     },
   );
 
+  it('says what an id is', () => {
+    expect(answerLine('{}', 1, predictor)).toMatchObject({
+      error: { message: 'Line 1: The query is not valid: id: has to be a text or a number.' },
+    });
+  });
+
   it('names its query by the id where there is one', () => {
     const answer = answerLine('{"id": "a", "device": ""}', 41, predictor);
     expect(answer.id).toBe('a');

@@ -62,7 +62,7 @@ export async function answerBatch(from: string, to: string, context: CliContext)
   }
   const took = seconds(Number(process.hrtime.bigint() - start) / 1e9);
   context.stderr(
-    `${answered} queries answered, ${refused} refused with their reason, in ${formatSeconds(took)}`,
+    `${answered} ${answered === 1 ? 'query' : 'queries'} answered, ${refused} refused with their reason, in ${formatSeconds(took)}`,
   );
   return answered === 0 && refused > 0 ? 1 : 0;
 }

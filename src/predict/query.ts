@@ -30,7 +30,7 @@ const name = z.string().max(1000).nullish();
 
 /** One line of a batch of queries; names as in published tables of measurements, null where unknown. */
 export const querySchema = z.object({
-  id: z.union([z.string().max(1000), z.number()]),
+  id: z.union([z.string().max(1000), z.number()], 'has to be a text or a number'),
   device: z.string().min(1).max(1000),
   backend: name,
   engine: name,
