@@ -20,6 +20,8 @@ import {
 } from './templates.ts';
 
 const SIGMOID_GATING: MetadataEntry = ['expert_gating_func', { type: 'u32', value: EXPERT_GATING.sigmoid }];
+/** The weights of the chosen experts sum to one, as the published configurations of those that read the key have it. */
+const NORMED_WEIGHTS: MetadataEntry = ['expert_weights_norm', { type: 'bool', value: true }];
 
 /** The width of what all tokens pass. @param each - of one shared expert, where the engine multiplies by their number. */
 function sharedExpertWidth(shape: ModelShape, each: 'all' | 'each'): MetadataEntry[] {
@@ -77,7 +79,7 @@ export const EXPERT_ARCHITECTURES: readonly Architecture[] = [
     modelTensors: EMBEDDING_AND_HEAD,
     layerTensors: GLM4_LAYER,
     nextTokenLayer: likeLastLayer(GLM4_LAYER),
-    metadata: () => [SIGMOID_GATING],
+    metadata: () => [SIGMOID_GATING, NORMED_WEIGHTS],
   },
   {
     id: 'hunyuan-moe',
@@ -89,7 +91,7 @@ export const EXPERT_ARCHITECTURES: readonly Architecture[] = [
     id: 'dots1',
     modelTensors: EMBEDDING_AND_HEAD,
     layerTensors: [...PLAIN_TENSORS, ...QUERY_KEY_NORMS],
-    metadata: () => [SIGMOID_GATING],
+    metadata: () => [SIGMOID_GATING, NORMED_WEIGHTS],
   },
   {
     id: 'minimax-m2',
@@ -113,7 +115,7 @@ export const EXPERT_ARCHITECTURES: readonly Architecture[] = [
       FEED_FORWARD_NORM,
       ...MIXED_FEED_FORWARD,
     ],
-    metadata: (shape) => [SIGMOID_GATING, ...sharedExpertWidth(shape, 'each')],
+    metadata: (shape) => [SIGMOID_GATING, NORMED_WEIGHTS, ...sharedExpertWidth(shape, 'each')],
   },
   {
     id: 'mimo2',
@@ -133,6 +135,6 @@ export const EXPERT_ARCHITECTURES: readonly Architecture[] = [
         dims: (s, il) => [s.embeddingLength, ofLayer(s.heads, il)],
       },
     ],
-    metadata: (shape) => [SIGMOID_GATING, ...sharedExpertWidth(shape, 'all')],
+    metadata: (shape) => [SIGMOID_GATING, NORMED_WEIGHTS, ...sharedExpertWidth(shape, 'all')],
   },
 ];

@@ -1,5 +1,6 @@
 import { isExpertLayer, isRecurrentLayer, ofLayer, type ModelShape } from '../shape.ts';
 import { banksResiduals } from './compute-residuals.ts';
+import { SPARSE_LAYERS } from './graph/models/gemma-per-layer.ts';
 import { isWindowed } from './kv-state.ts';
 
 /** Layers of a kind at either end that are laid out; between them the pattern of memory repeats itself. */
@@ -33,5 +34,6 @@ function layerKind(shape: ModelShape, layer: number): string {
     isRecurrentLayer(shape, layer),
     isExpertLayer(shape, layer),
     layer < shape.layers - shape.sharedKvLayers,
+    shape.architecture === 'gemma3n' && layer < SPARSE_LAYERS,
   ].join(' ');
 }

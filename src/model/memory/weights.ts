@@ -1,4 +1,5 @@
 import type { GgmlTypeName } from '../ggml-types.ts';
+import { isInputTable } from './graph/graph-scope.ts';
 import type { ComputeBackend } from './compute-buffers.ts';
 import type { ModelShape } from '../shape.ts';
 import type { ModelTensor } from '../tensors.ts';
@@ -104,10 +105,10 @@ export function placeWeights(
   };
   const tied = !READS_TABLE.has(architecture) && !tensors.some(({ role }) => role === 'output');
   for (const tensor of tensors) {
-    if (tensor.role === 'token-embedding') {
+    if (isInputTable(tensor)) {
       // A buffer of the system's memory that the device can read, where there is one.
       host += padded(tensor.bytes, hasGpu ? backend.host.alignment : HOST_ALIGNMENT);
-      if (tied) placeTiedHead(tensor);
+      if (tied && tensor.role === 'token-embedding') placeTiedHead(tensor);
       continue;
     }
     const layer = tensor.layer ?? layers;

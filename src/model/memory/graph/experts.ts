@@ -56,6 +56,7 @@ export function mixtureOfExperts(
   if (rules.weighsInput === true) each = graph.mul(graph.repeat4d(each, width, used, tokens, 1), weights);
   const hidden = expertNetwork(scope, layer, each, chosen, rules);
   let result = graph.mulMatId(scope.of(layer, 'ffn_down_exps.weight'), hidden, chosen);
+  result = scaledById(scope, layer, 'ffn_down_exps', result, chosen);
   result = biasedById(scope, layer, 'ffn_down_exps', result, chosen);
   if (rules.weighsInput !== true) result = graph.mul(result, weights);
   graph.expand(result);
@@ -130,6 +131,16 @@ function expertNetwork(
 function biasedById(scope: GraphScope, layer: number, name: string, a: Tensor, chosen: Tensor): Tensor {
   const bias = scope.of(layer, `${name}.bias`);
   return bias < 0 ? a : scope.graph.addId(a, bias, chosen);
+}
+
+/** `build_lora_mm_id` with a scale for each expert. */
+function scaledById(scope: GraphScope, layer: number, name: string, a: Tensor, chosen: Tensor): Tensor {
+  const { graph } = scope;
+  const scale = scope.of(layer, `${name}.scale`);
+  if (scale < 0) return a;
+  const count = graph.ne(scale, 0);
+  const repeated = graph.repeat4d(graph.reshape(scale, 1, count), 1, count, graph.ne(a, 2), 1);
+  return graph.mul(a, graph.getRows(repeated, chosen));
 }
 
 /** The sum of the experts' results: views of all, then one after the other. */

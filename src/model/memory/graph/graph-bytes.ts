@@ -6,6 +6,8 @@ import type { ResolvedContext } from '../settings.ts';
 import { GraphScope, indexWeights } from './graph-scope.ts';
 import { layOut } from './layout.ts';
 import { decoder, DECODERS } from './models/decoder.ts';
+import { deepseek2 } from './models/deepseek2.ts';
+import { gemma3n, gemma4 } from './models/gemma-per-layer.ts';
 import { falconH1, graniteHybrid, jamba, nemotronH, qwenHybrid } from './models/hybrid.ts';
 import { indexedDecoder } from './models/indexed.ts';
 import { kimiK3, kimiLinear } from './models/kimi.ts';
@@ -17,8 +19,11 @@ type GraphBuilder = (scope: GraphScope, layers: readonly number[]) => void;
 
 /** Architectures that are no decoder of {@link DECODERS}. */
 const BUILDERS: Readonly<Record<string, GraphBuilder>> = {
+  deepseek2,
   deepseek32: indexedDecoder,
   'falcon-h1': falconH1,
+  gemma3n,
+  gemma4,
   'glm-dsa': indexedDecoder,
   granitehybrid: graniteHybrid,
   jamba,

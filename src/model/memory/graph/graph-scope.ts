@@ -30,6 +30,10 @@ export function indexWeights(tensors: readonly ModelTensor[]): WeightIndex {
   return index;
 }
 
+/** Tables that are looked up before the first layer stay in the system's memory (`LLM_TENSOR_LAYER_INPUT`). */
+export const isInputTable = ({ role }: Pick<ModelTensor, 'role'>): boolean =>
+  role === 'token-embedding' || role === 'per-layer-embedding';
+
 /** What the functions that build a graph share: `llm_graph_context`, src/llama-graph.h. */
 export class GraphScope {
   readonly graph = new TensorGraph();
@@ -64,7 +68,7 @@ export class GraphScope {
     if (before !== undefined) return before;
     const found = this.#weights.get(name);
     if (found === undefined) return -1;
-    const onHost = found.role === 'token-embedding' || found.bytes > this.#maxTensorBytes;
+    const onHost = isInputTable(found) || found.bytes > this.#maxTensorBytes;
     return this.#store(name, found, onHost);
   }
 

@@ -51,6 +51,7 @@ export const OP = {
   pool1d: 43,
   groupNorm: 44,
   sin: 45,
+  mean: 46,
 } as const;
 
 /** A value of {@link OP}. */

@@ -198,7 +198,9 @@ class VulkanSchedule {
       for (let index = 0; index < count; index += 1) {
         const source = graph.sourceOf(node, index);
         if (this.#backends[source] === backend || this.#isReadBy(backend, source)) continue;
-        graph.source[node * MAX_SOURCES + index] = this.#copyFor(split, source);
+        // Made first: the graph's arrays may be others afterwards.
+        const copy = this.#copyFor(split, source);
+        graph.source[node * MAX_SOURCES + index] = copy;
       }
     }
     return splits;

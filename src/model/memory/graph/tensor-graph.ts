@@ -270,7 +270,11 @@ export class TensorGraph {
   }
 
   cont2d(a: Tensor, ne0: number, ne1: number): Tensor {
-    return this.#result(this.create(OP.cont, this.type[a] ?? 0, ne0, ne1), a);
+    return this.cont3d(a, ne0, ne1, 1);
+  }
+
+  cont3d(a: Tensor, ne0: number, ne1: number, ne2: number): Tensor {
+    return this.#result(this.create(OP.cont, this.type[a] ?? 0, ne0, ne1, ne2), a);
   }
 
   /** `ggml_argsort_top_k`: all are sorted, and the first looked at. */
@@ -292,9 +296,9 @@ export class TensorGraph {
     return this.#result(this.create(OP.topK, TYPE.i32, k, this.ne(a, 1), this.ne(a, 2), this.ne(a, 3)), a);
   }
 
-  sumRows(a: Tensor): Tensor {
+  sumRows(a: Tensor, op: Operation = OP.sumRows): Tensor {
     const type = this.type[a] ?? 0;
-    return this.#result(this.create(OP.sumRows, type, 1, this.ne(a, 1), this.ne(a, 2), this.ne(a, 3)), a);
+    return this.#result(this.create(op, type, 1, this.ne(a, 1), this.ne(a, 2), this.ne(a, 3)), a);
   }
 
   repeat4d(a: Tensor, ne0: number, ne1: number, ne2: number, ne3: number): Tensor {

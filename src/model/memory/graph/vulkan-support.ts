@@ -44,6 +44,7 @@ export function vulkanSupports(graph: TensorGraph, tensor: Tensor, maxTensorByte
     case OP.topK:
       return isContiguous(graph, tensor) && isContiguous(graph, first);
     case OP.sumRows:
+    case OP.mean:
       return hasWholeRows(graph, first);
     case OP.mixCopies:
       return graph.ne(first, 1) === STREAM_COPIES;

@@ -28,6 +28,10 @@ export interface DecoderRules {
   /** Logits are bent by a hyperbolic tangent. */
   readonly capsLogits?: boolean;
   readonly capsScores?: boolean;
+  /** Each head of what attention gives is gated (`wqkv_gate`). */
+  readonly gatesHeads?: boolean;
+  /** Layers with a window rotate without the file's factors. */
+  readonly plainWindows?: boolean;
   /** What attention gives is scaled (`f_attn_value_scale`). */
   readonly scalesValues?: boolean;
   /** Attention and network read the same norm, and are added in this order. */
@@ -177,7 +181,7 @@ class Decoder {
     const { value } = this.#last;
     if (rules.normsHeads === 'before-rope') [query, key] = this.#normHeads(layer, query, key);
     if (rules.rotates?.(shape, layer) ?? true) {
-      const factors = this.#ropeFactors();
+      const factors = rules.plainWindows === true && isWindowed(shape, layer) ? -1 : this.#ropeFactors();
       query = graph.rope(query, this.#positions, factors);
       key = graph.rope(key, this.#positions, factors);
     } else if (rules.scalesByPosition === true) {
@@ -190,6 +194,7 @@ class Decoder {
       softCap: rules.capsScores === true,
     });
     if (rules.subNorms === true) result = this.#norm(result, layer, 'attn_sub_norm');
+    if (rules.gatesHeads === true) result = this.#gateHeads(layer, normed, result);
     result = scope.project(layer, 'attn_output', result);
     return rules.scalesValues === true ? graph.scale(result) : result;
   }
@@ -215,6 +220,16 @@ class Decoder {
       value: part('attn_v', null, value, kvHeads),
     };
     return this.#last;
+  }
+
+  #gateHeads(layer: number, normed: Tensor, attended: Tensor): Tensor {
+    const scope = this.#scope;
+    const { graph, tokens } = scope;
+    const { heads, value } = headLengths(scope, layer);
+    const gate = graph.unary(graph.mulMat(scope.of(layer, 'attn_gate.weight'), normed), UNARY.sigmoid);
+    const byHeads = graph.reshape(attended, value, heads, tokens);
+    const gated = graph.mul(byHeads, graph.reshape(gate, 1, heads, tokens));
+    return graph.reshape(gated, value * heads, tokens);
   }
 
   #normHeads(layer: number, query: Tensor, key: Tensor): [query: Tensor, key: Tensor] {
@@ -336,6 +351,7 @@ export const DECODERS: Readonly<Record<string, DecoderRules>> = {
   qwen3vl: { ...NORMED_HEADS, positions: MANY_POSITIONS },
   qwen3vlmoe: { ...NORMED_HEADS, positions: MANY_POSITIONS },
   seed_oss: { networkNorm: 'post_attention_norm' },
+  step35: { ...NORMED_HEADS, gatesHeads: true, plainWindows: true, lateRows: true, experts: byCorrection },
   smollm3: { rotates: rotatesThreeOfFour },
   starcoder2: { layerNorms: true, activation: 'gelu' },
 };
