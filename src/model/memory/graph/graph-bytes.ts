@@ -8,6 +8,7 @@ import { layOut } from './layout.ts';
 import { decoder, DECODERS } from './models/decoder.ts';
 import { deepseek2 } from './models/deepseek2.ts';
 import { gemma3n, gemma4 } from './models/gemma-per-layer.ts';
+import { deepSeek4 } from './models/deepseek4.ts';
 import { falconH1, graniteHybrid, jamba, nemotronH, qwenHybrid } from './models/hybrid.ts';
 import { indexedDecoder } from './models/indexed.ts';
 import { kimiK3, kimiLinear } from './models/kimi.ts';
@@ -21,6 +22,7 @@ type GraphBuilder = (scope: GraphScope, layers: readonly number[]) => void;
 const BUILDERS: Readonly<Record<string, GraphBuilder>> = {
   deepseek2,
   deepseek32: indexedDecoder,
+  deepseek4: deepSeek4,
   'falcon-h1': falconH1,
   gemma3n,
   gemma4,

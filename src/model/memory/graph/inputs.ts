@@ -16,11 +16,17 @@ export interface CacheInputs {
   readonly cells: number;
 }
 
-/** `build_inp_embd`, src/llama-graph.cpp: the embeddings of the tokens, computed before anything else. */
-export function embeddings(scope: GraphScope, isScaled = false): Tensor {
+/**
+ * `build_inp_embd`, src/llama-graph.cpp: the embeddings of the tokens, computed before anything else.
+ * @param ids - the input of the tokens' numbers, where something else reads it too.
+ */
+export function embeddings(
+  scope: GraphScope,
+  isScaled = false,
+  ids: Tensor = scope.graph.input(TYPE.i32, scope.tokens),
+): Tensor {
   const { graph, shape, tokens } = scope;
   const table = scope.weight('token_embd.weight');
-  const ids = graph.input(TYPE.i32, tokens);
   // Embeddings that a caller might give instead of tokens are an input as well.
   const given = graph.input(TYPE.f32, shape.embeddingLength, tokens);
   const rows = graph.getRows(table, ids);
@@ -76,7 +82,7 @@ export const rotationInput = ({ graph }: GraphScope, size: number): Tensor =>
   graph.input(TYPE.f32, size, size);
 
 /** `build_input_k_rot`: the largest power of two that divides a head. */
-function largestRotation(length: number): number {
+export function largestRotation(length: number): number {
   let size = ROTATED_MULTIPLE;
   do size *= 2;
   while (length % size === 0);

@@ -52,6 +52,7 @@ export const OP = {
   groupNorm: 44,
   sin: 45,
   mean: 46,
+  ropeBack: 47,
 } as const;
 
 /** A value of {@link OP}. */
@@ -77,6 +78,7 @@ const IN_PLACE: ReadonlySet<Operation> = new Set<Operation>([
   OP.sqrt,
   OP.unary,
   OP.rope,
+  OP.ropeBack,
   OP.rmsNorm,
   OP.clamp,
   OP.softMax,

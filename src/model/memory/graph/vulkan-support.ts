@@ -35,6 +35,7 @@ export function vulkanSupports(graph: TensorGraph, tensor: Tensor, maxTensorByte
     case OP.mulMatId:
       return supportsProduct(graph, tensor);
     case OP.rope:
+    case OP.ropeBack:
       return hasWholeRows(graph, tensor) && hasWholeRows(graph, first);
     case OP.groupNorm:
     case OP.scale:

@@ -12,9 +12,10 @@ import {
   type CacheInputs,
 } from '../inputs.ts';
 import { network, SHARED } from '../network.ts';
-import { OP, TYPE } from '../operations.ts';
+import { OP, TYPE, type TypeId } from '../operations.ts';
 import type { Tensor } from '../tensor-graph.ts';
 import { attendToLatent, latentHeads } from './latent.ts';
+import { finish } from './logits.ts';
 
 /** The inputs of an indexer's cache: its mask is F16, as the fused indexer wants it. */
 interface IndexerInputs {
@@ -60,11 +61,7 @@ export function indexedDecoder(scope: GraphScope, layers: readonly number[]): vo
       sum,
     );
   });
-  const result = scope.rmsNorm(stream, scope.weight('output_norm.weight'));
-  graph.setOutput(result);
-  const logits = graph.mulMat(scope.head(), result);
-  graph.setOutput(logits);
-  graph.expand(logits);
+  finish(scope, stream);
 }
 
 function attention(
@@ -81,7 +78,9 @@ function attention(
   const heads = latentHeads(scope, layer, normed, queries, rotated);
   if (chosen === null) throw new RangeError(`no indexer comes before layer ${layer} of ${scope.shape.id}`);
   const tokens = chosen;
-  const attended = attendToLatent(scope, layer, heads, cache, () => maskOfChosen(scope, cache.mask, tokens));
+  const attended = attendToLatent(scope, layer, heads, cache, () =>
+    maskOfChosen(scope, cache.mask, tokens, TYPE.f32),
+  );
   return graph.mulMat(scope.of(layer, 'attn_output.weight'), attended);
 }
 
@@ -95,7 +94,7 @@ function chooseTokens(
   rotated: Tensor,
 ): Tensor {
   const { graph, tokens } = scope;
-  const { heads, headLength, topK } = indexerOf(scope.shape);
+  const { heads, headLength } = indexerOf(scope.shape);
   const wide = graph.mulMat(scope.of(layer, 'indexer.attn_q_b.weight'), compressed);
   let query = graph.rope(graph.reshape(wide, headLength, heads, tokens), rotated);
   const narrow = graph.mulMat(scope.of(layer, 'indexer.attn_k.weight'), normed);
@@ -111,40 +110,62 @@ function chooseTokens(
   graph.expand(writeKeys(scope, cache, inputs.keyRows, key));
   const weights = graph.mulMat(scope.of(layer, 'indexer.proj.weight'), normed);
   const keys = cachedKeys(scope, cache, headLength, 1);
+  const factors = graph.scale(splitFactors(scope, weights, graph.ne(keys, 3)));
+  return bestRows(scope, { query, keys, factors, mask: inputs.mask });
+}
+
+/** What an indexer scores rows by. */
+export interface RowScores {
+  /** Of all heads of the indexer. */
+  readonly query: Tensor;
+  readonly keys: Tensor;
+  /** How much each head counts, stream by stream. */
+  readonly factors: Tensor;
+  readonly mask: Tensor;
+}
+
+/** The weights of an indexer's heads, divided between the streams. */
+export function splitFactors({ graph, tokens }: GraphScope, factors: Tensor, streams: number): Tensor {
+  return graph.view4d(
+    factors,
+    graph.ne(factors, 0),
+    tokens / streams,
+    1,
+    streams,
+    graph.nb(factors, 1),
+    graph.nb(factors, 2) / streams,
+    graph.nb(factors, 3) / streams,
+  );
+}
+
+/** The best rows of each stream, by the fused indexer. */
+export function bestRows(scope: GraphScope, { query, keys, factors, mask }: RowScores): Tensor {
+  const { graph, tokens } = scope;
   const streams = graph.ne(keys, 3);
   const split = graph.view4d(
     query,
-    headLength,
-    heads,
+    graph.ne(query, 0),
+    graph.ne(query, 1),
     tokens / streams,
     streams,
     graph.nb(query, 1),
     graph.nb(query, 2),
     graph.nb(query, 3) / streams,
   );
-  const factors = graph.scale(
-    graph.view4d(
-      weights,
-      heads,
-      tokens / streams,
-      1,
-      streams,
-      graph.nb(weights, 1),
-      graph.nb(weights, 2) / streams,
-      graph.nb(weights, 3) / streams,
-    ),
-  );
-  const cells = graph.ne(keys, 2);
+  const rows = graph.ne(keys, 2);
   const scores = graph.operation(
     OP.lightningIndexer,
-    [cells, tokens / streams, 1, streams],
-    [split, keys, factors, inputs.mask],
+    [rows, tokens / streams, 1, streams],
+    [split, keys, factors, mask],
   );
-  return graph.cont(graph.topK(scores, Math.min(cells, topK)));
+  return graph.cont(graph.topK(scores, Math.min(rows, indexerOf(scope.shape).topK)));
 }
 
-/** The mask of a cache with all but the chosen tokens hidden: `build_attn` with `llm_graph_input_attn_k_dsa`. */
-function maskOfChosen({ graph }: GraphScope, mask: Tensor, chosen: Tensor): Tensor {
+/**
+ * The mask of a cache with all but the chosen rows hidden: `build_attn` with `llm_graph_input_attn_k_dsa`.
+ * @param type - of the zeros that show a row.
+ */
+export function maskOfChosen({ graph }: GraphScope, mask: Tensor, chosen: Tensor, type: TypeId): Tensor {
   const hidden = graph.fill(mask);
   const [cells, tokens, streams] = [graph.ne(mask, 0), graph.ne(mask, 1), graph.ne(mask, 3)];
   const [nb0, nb1, nb2] = [graph.nb(hidden, 0), graph.nb(hidden, 1), graph.nb(hidden, 2)];
@@ -160,7 +181,7 @@ function maskOfChosen({ graph }: GraphScope, mask: Tensor, chosen: Tensor): Tens
     graph.nb(chosen, 2),
     streams * graph.nb(chosen, 3),
   );
-  const zeros = graph.fill(graph.create(OP.none, TYPE.f32, 1, count, tokens, streams));
+  const zeros = graph.fill(graph.create(OP.none, type, 1, count, tokens, streams));
   const shown = graph.setRows(values, zeros, rows);
   const [nbs2, nbs3] = [graph.nb(shown, 2), graph.nb(shown, 3)];
   return graph.add(graph.view4d(shown, cells, tokens, 1, streams, nbs2, nbs3, nbs3), mask);

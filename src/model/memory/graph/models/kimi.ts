@@ -7,6 +7,7 @@ import { OP, UNARY } from '../operations.ts';
 import type { Tensor } from '../tensor-graph.ts';
 import { kimiDelta } from './delta-net.ts';
 import { attendToLatent, latentHeads } from './latent.ts';
+import { finish } from './logits.ts';
 import { stateInputs, type StateInputs } from './states.ts';
 
 interface KimiInputs {
@@ -39,15 +40,6 @@ function latentAttention(scope: GraphScope, layer: number, normed: Tensor, cache
   const gate = weight('attn_gate.weight');
   if (gate >= 0) attended = graph.mul(attended, graph.unary(graph.mulMat(gate, normed), UNARY.sigmoid));
   return graph.mulMat(weight('attn_output.weight'), attended);
-}
-
-function finish(scope: GraphScope, stream: Tensor): void {
-  const { graph } = scope;
-  const normed = scope.rmsNorm(stream, scope.weight('output_norm.weight'));
-  graph.setOutput(normed);
-  const logits = graph.mulMat(scope.head(), normed);
-  graph.setOutput(logits);
-  graph.expand(logits);
 }
 
 /** Kimi Linear: src/models/kimi-linear.cpp. */
