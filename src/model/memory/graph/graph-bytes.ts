@@ -13,6 +13,7 @@ import { falconH1, graniteHybrid, jamba, nemotronH, qwenHybrid } from './models/
 import { indexedDecoder } from './models/indexed.ts';
 import { kimiK3, kimiLinear } from './models/kimi.ts';
 import { lfm2 } from './models/lfm2.ts';
+import { minimaxM3 } from './models/minimax-m3.ts';
 import { rwkv7 } from './models/rwkv7.ts';
 import { scheduleOnProcessor, scheduleOnVulkan } from './splits.ts';
 
@@ -34,6 +35,7 @@ const BUILDERS: Readonly<Record<string, GraphBuilder>> = {
   lfm2,
   lfm2moe: lfm2,
   mamba: jamba,
+  'minimax-m3': minimaxM3,
   nemotron_h: nemotronH,
   nemotron_h_moe: nemotronH,
   qwen35: qwenHybrid,

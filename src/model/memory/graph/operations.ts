@@ -53,6 +53,7 @@ export const OP = {
   sin: 45,
   mean: 46,
   ropeBack: 47,
+  pool2d: 48,
 } as const;
 
 /** A value of {@link OP}. */

@@ -361,8 +361,8 @@ export class TensorGraph {
   }
 
   /** An operation whose result lies where its first source does (`ggml_scale_inplace`). */
-  inPlace(op: Operation, a: Tensor): Tensor {
-    return this.#result(this.#viewOf(op, a), a);
+  inPlace(op: Operation, a: Tensor, b = -1): Tensor {
+    return this.#result(this.#viewOf(op, a), a, b);
   }
 
   /** What the scheduler puts before or behind a node, so that the sources outlive it: no operation. */
