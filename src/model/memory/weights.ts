@@ -1,5 +1,5 @@
 import type { GgmlTypeName } from '../ggml-types.ts';
-import { isInputTable } from './graph/graph-scope.ts';
+import { isInputTable, isReadByProcessor } from './graph/graph-scope.ts';
 import type { ComputeBackend } from './compute-buffers.ts';
 import type { ModelShape } from '../shape.ts';
 import type { ModelTensor } from '../tensors.ts';
@@ -93,7 +93,8 @@ export function placeWeights(
 ): WeightBytes {
   const hasGpu = !backend.isProcessor;
   const { alignment } = backend.device;
-  const fitsDevice = (tensor: ModelTensor): boolean => tensor.bytes <= backend.maxTensorBytes;
+  const fitsDevice = (tensor: ModelTensor): boolean =>
+    tensor.bytes <= backend.maxTensorBytes && !isReadByProcessor(tensor);
   let device = 0;
   let host = 0;
   let repacked = 0;

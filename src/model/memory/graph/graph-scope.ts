@@ -34,6 +34,13 @@ export function indexWeights(tensors: readonly ModelTensor[]): WeightIndex {
 export const isInputTable = ({ role }: Pick<ModelTensor, 'role'>): boolean =>
   role === 'token-embedding' || role === 'per-layer-embedding';
 
+/**
+ * Whether no device computes what reads a weight, so that the engine keeps it with the processor (`weight_buft_supported`,
+ * src/llama-model-loader.cpp): the decay of each state of Mamba 1, which Vulkan cannot scan. Mamba 2 has one for a head.
+ */
+export const isReadByProcessor = ({ role, dims }: Pick<ModelTensor, 'role' | 'dims'>): boolean =>
+  role === 'state-decay' && dims.length > 1 && dims[0] !== 1;
+
 /** What the functions that build a graph share: `llm_graph_context`, src/llama-graph.h. */
 export class GraphScope {
   readonly graph = new TensorGraph();
@@ -68,7 +75,7 @@ export class GraphScope {
     if (before !== undefined) return before;
     const found = this.#weights.get(name);
     if (found === undefined) return -1;
-    const onHost = isInputTable(found) || found.bytes > this.#maxTensorBytes;
+    const onHost = isInputTable(found) || isReadByProcessor(found) || found.bytes > this.#maxTensorBytes;
     return this.#store(name, found, onHost);
   }
 
