@@ -6,6 +6,7 @@ import { EngineFailure } from '../failure.ts';
 import type { MultiplyRequest } from '../probe.ts';
 import { LogTail } from './log-tail.ts';
 import { TORCH_SCRIPT } from './torch-script.ts';
+import { WatchedChild, type ChildEnd } from './watched-child.ts';
 
 const PYTHON = 'python3';
 /** Importing PyTorch from a slow disk, and a driver's first look at its devices. */
@@ -53,8 +54,6 @@ export async function openTorch(
   const child = spawn(PYTHON, ['-c', TORCH_SCRIPT], { env: { ...process.env, ...environment } });
   const log = new LogTail();
   child.stderr.on('data', (text: Buffer) => log.append(text));
-  // A program that dies while it is being written to is seen by its end.
-  child.stdin.on('error', () => undefined);
   const lines = new LineReader(child, log, signal);
   try {
     const greeting = greetingSchema.parse(await lines.next(START_MILLISECONDS, 'starting'));
@@ -64,7 +63,7 @@ export async function openTorch(
       deviceName: greeting.name,
       isRocm: greeting.hip !== null,
       get processId() {
-        return child.exitCode === null ? (child.pid ?? null) : null;
+        return lines.child.processId;
       },
       async multiply({ type, rows, batch, columns, threads, milliseconds }) {
         const request = { type, rows, batch, columns, threads, milliseconds };
@@ -76,79 +75,52 @@ export async function openTorch(
           engineWords: answer.refusal,
         });
       },
-      end: () => lines.end(),
+      end: () => lines.child.close(),
     };
   } catch (error) {
-    await lines.end();
+    await lines.child.close();
     throw error;
   }
 }
 
 /** One line of JSON at a time, or the end of the process as a failure. */
 class LineReader {
-  readonly #child: ChildProcessWithoutNullStreams;
+  readonly child: WatchedChild;
   readonly #log: LogTail;
   readonly #signal: AbortSignal | undefined;
-  readonly #closed: Promise<void>;
   readonly #received: string[] = [];
-  #ended: string | null = null;
   #wake: () => void = () => undefined;
 
   constructor(child: ChildProcessWithoutNullStreams, log: LogTail, signal: AbortSignal | undefined) {
-    this.#child = child;
     this.#log = log;
     this.#signal = signal;
     createInterface({ input: child.stdout }).on('line', (line) => {
       this.#received.push(line);
       this.#wake();
     });
-    this.#closed = new Promise((resolve) => {
-      const end = (reason: string): void => {
-        this.#ended ??= reason;
-        this.#wake();
-        resolve();
-      };
-      child.on('error', (error) =>
-        end('code' in error && error.code === 'ENOENT' ? 'there is no python3' : error.message),
-      );
-      child.on('close', (code, name) => end(`it ended with ${name ?? code ?? 'no code'}`));
-    });
-    signal?.addEventListener('abort', this.#abort, { once: true });
+    const wake = (): void => this.#wake();
+    this.child = new WatchedChild(child, { ended: wake, aborted: wake }, signal);
   }
 
   async next(limitMilliseconds: number, activity: string): Promise<unknown> {
-    let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      this.#child.kill('SIGKILL');
-    }, limitMilliseconds);
+    const limit = this.child.limit(limitMilliseconds);
     try {
       for (;;) {
         this.#signal?.throwIfAborted();
         const line = this.#received.shift();
         if (line !== undefined) return JSON.parse(line) as unknown;
-        if (this.#ended !== null) throw this.#failure(activity, timedOut);
+        const { end } = this.child;
+        if (end !== null) throw this.#failure(end, activity, limit.isOver);
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
         });
       }
     } finally {
-      clearTimeout(timer);
+      limit.stop();
     }
   }
 
-  async end(): Promise<void> {
-    this.#signal?.removeEventListener('abort', this.#abort);
-    if (this.#ended === null) this.#child.kill('SIGKILL');
-    await this.#closed;
-  }
-
-  readonly #abort = (): void => {
-    this.#child.kill('SIGKILL');
-    this.#wake();
-  };
-
-  #failure(activity: string, timedOut: boolean): EngineFailure {
+  #failure({ exitCode, signal, error }: ChildEnd, activity: string, timedOut: boolean): EngineFailure {
     const words = this.#log.text();
     const options = { engineWords: words };
     if (words.includes("No module named 'torch'")) {
@@ -156,15 +128,16 @@ class LineReader {
         'install PyTorch for it (pip install torch), or put a python3 that has it first on the PATH';
       return new EngineFailure('unsupported', `The python3 on the PATH has no torch: ${remedy}.`, options);
     }
-    if (this.#ended === 'there is no python3') {
+    if (error !== null && 'code' in error && error.code === 'ENOENT') {
       return new EngineFailure(
         'unsupported',
         'There is no python3 on the PATH: install Python and PyTorch.',
         options,
       );
     }
+    const reason = error?.message ?? `it ended with ${signal ?? exitCode ?? 'no code'}`;
     return timedOut
       ? new EngineFailure('timed-out', `PyTorch was still ${activity} when its time was over.`, options)
-      : new EngineFailure('crashed', `PyTorch died while ${activity}: ${this.#ended ?? 'unknown'}.`, options);
+      : new EngineFailure('crashed', `PyTorch died while ${activity}: ${reason}.`, options);
   }
 }

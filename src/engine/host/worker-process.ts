@@ -1,11 +1,13 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import path from 'node:path';
+import type { Writable } from 'node:stream';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { z } from 'zod';
 import { EngineFailure, classifyEnd } from '../failure.ts';
 import { answerSchemas, replySchema, type WorkerAnswer } from '../protocol.ts';
 import { LogTail } from './log-tail.ts';
+import { WatchedChild } from './watched-child.ts';
 
 type Method = keyof typeof answerSchemas;
 
@@ -17,16 +19,16 @@ interface Pending {
 
 /** A worker and the one question that it is working on. */
 export class WorkerProcess {
-  readonly #child: ChildProcess;
+  readonly #child: WatchedChild;
+  readonly #input: Writable | null;
   readonly #log = new LogTail();
   readonly #onGpu: boolean;
   readonly #modelPath: string;
-  readonly #closed: Promise<void>;
   readonly #signal: AbortSignal | undefined;
   #pending: Pending | null = null;
   #nextId = 1;
-  #timedOut = false;
-  #ended: { readonly exitCode: number | null; readonly signal: string | null } | null = null;
+  /** Of the question that was asked last. */
+  #limit: { readonly isOver: boolean } | null = null;
 
   constructor(directory: string, onGpu: boolean, modelPath: string, signal?: AbortSignal) {
     this.#onGpu = onGpu;
@@ -35,30 +37,28 @@ export class WorkerProcess {
     // Beside this file and in the same language: TypeScript in the tests, JavaScript in the package.
     const self = fileURLToPath(import.meta.url);
     const entry = path.join(path.dirname(self), `worker${path.extname(self)}`);
-    this.#child = spawn(process.execPath, [entry, directory], { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
-    this.#child.stdout?.on('data', (text: Buffer) => this.#log.append(text));
-    this.#child.stderr?.on('data', (text: Buffer) => this.#log.append(text));
-    // A worker that dies while it is being written to is seen by its end, not by the broken pipe.
-    this.#child.stdin?.on('error', () => undefined);
-    const replies = this.#child.stdio[3];
+    const child = spawn(process.execPath, [entry, directory], { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
+    this.#input = child.stdin;
+    child.stdout?.on('data', (text: Buffer) => this.#log.append(text));
+    child.stderr?.on('data', (text: Buffer) => this.#log.append(text));
+    const replies = child.stdio[3];
     if (replies === null || replies === undefined || !('read' in replies)) throw new Error('no reply pipe');
     createInterface({ input: replies }).on('line', (line) => this.#receive(line));
-    this.#closed = new Promise((resolve) => {
-      this.#child.on('error', (error) => {
-        this.#log.append(Buffer.from(String(error)));
-        this.#finish(null, null);
-        resolve();
-      });
-      this.#child.on('close', (exitCode, signalName) => {
-        this.#finish(exitCode, signalName);
-        resolve();
-      });
-    });
-    signal?.addEventListener('abort', this.#abort, { once: true });
+    this.#child = new WatchedChild(
+      child,
+      {
+        ended: ({ error }) => {
+          if (error !== null) this.#log.append(Buffer.from(String(error)));
+          if (this.#pending !== null) this.#pending.settle({ error: this.#failure(this.#pending.activity) });
+        },
+        aborted: () => this.#pending?.settle({ error: signal?.reason }),
+      },
+      signal,
+    );
   }
 
   get processId(): number | null {
-    return this.#ended === null ? (this.#child.pid ?? null) : null;
+    return this.#child.processId;
   }
 
   log(): string {
@@ -73,13 +73,11 @@ export class WorkerProcess {
     activity: string,
   ): Promise<WorkerAnswer<M>> {
     this.#signal?.throwIfAborted();
-    if (this.#ended !== null) throw this.#failure(activity);
+    if (this.#child.end !== null) throw this.#failure(activity);
     const id = this.#nextId;
     this.#nextId += 1;
-    const timer = setTimeout(() => {
-      this.#timedOut = true;
-      this.#child.kill('SIGKILL');
-    }, limitMilliseconds);
+    const limit = this.#child.limit(limitMilliseconds);
+    this.#limit = limit;
     try {
       const answer = await new Promise<unknown>((resolve, reject) => {
         this.#pending = {
@@ -91,25 +89,18 @@ export class WorkerProcess {
             else reject(outcome.error);
           },
         };
-        this.#child.stdin?.write(`${JSON.stringify({ ...parameters, method, id })}\n`);
+        this.#input?.write(`${JSON.stringify({ ...parameters, method, id })}\n`);
       });
       const schema: z.ZodType = answerSchemas[method];
       return schema.parse(answer) as WorkerAnswer<M>;
     } finally {
-      clearTimeout(timer);
+      limit.stop();
     }
   }
 
   async end(): Promise<void> {
-    this.#signal?.removeEventListener('abort', this.#abort);
-    if (this.#ended === null) this.#child.kill('SIGKILL');
-    await this.#closed;
+    await this.#child.close();
   }
-
-  readonly #abort = (): void => {
-    this.#child.kill('SIGKILL');
-    this.#pending?.settle({ error: this.#signal?.reason });
-  };
 
   #receive(line: string): void {
     const message = replySchema.parse(JSON.parse(line));
@@ -128,18 +119,13 @@ export class WorkerProcess {
     }, LOG_GRACE_MILLISECONDS);
   }
 
-  #finish(exitCode: number | null, signal: string | null): void {
-    this.#ended = { exitCode, signal };
-    if (this.#pending !== null) this.#pending.settle({ error: this.#failure(this.#pending.activity) });
-  }
-
   #failure(activity: string): EngineFailure {
     return classifyEnd({
-      exitCode: this.#ended?.exitCode ?? null,
-      signal: this.#ended?.signal ?? null,
+      exitCode: this.#child.end?.exitCode ?? null,
+      signal: this.#child.end?.signal ?? null,
       log: this.log(),
       onGpu: this.#onGpu,
-      timedOut: this.#timedOut,
+      timedOut: this.#limit?.isOver === true,
       modelPath: this.#modelPath,
       activity,
     });
