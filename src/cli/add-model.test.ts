@@ -2,28 +2,20 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import pc from 'picocolors';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { recordingContext, type RecordingContext } from '../../test/fixtures/recording-context.ts';
 import { tinyShape } from '../../test/fixtures/tiny-shapes.ts';
 import { resolveModelName } from '../catalog/index.ts';
 import { writeSynthetic } from '../model/host/index.ts';
 import { MIX_NAMES, parameterCount, shapeOf } from '../model/index.ts';
 import { addModel, removeModel } from './add-model.ts';
-import type { CliContext } from './context.ts';
 import { knownModels, knownModelsNaming } from './known-models.ts';
 
 let folder = '';
-let printed: string[] = [];
-const context = (): CliContext => ({
-  stdout: (text) => void printed.push(text),
-  stderr: (text) => void printed.push(text),
-  isTerminal: false,
-  columns: null,
-  colors: pc.createColors(false),
-  errorColors: pc.createColors(false),
-  paths: { data: path.join(folder, 'data'), config: folder, cache: folder },
-  signal: new AbortController().signal,
-});
+let recording = recordingContext();
+const fresh = (): RecordingContext =>
+  recordingContext({ data: path.join(folder, 'data'), config: folder, cache: folder });
+const context = (): RecordingContext => recording;
 
 /** Published keys of GLM-4.5-Air, as in the fixture that the shapes of configurations are tested with. */
 async function glmConfig(): Promise<object> {
@@ -40,15 +32,16 @@ async function glmConfig(): Promise<object> {
 describe('ridgepoint models add', () => {
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'ridgepoint-models-'));
+    recording = fresh();
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('makes a config.json known to every command under the name that was wished', async () => {
     const file = path.join(folder, 'config.json');
     await writeFile(file, JSON.stringify(await glmConfig()));
-    printed = [];
+    recording = fresh();
     expect(await addModel(file, { id: 'my-glm' }, context())).toBe(0);
-    expect(printed.join()).toMatch(/^my-glm was written to .*my-glm\.json/);
+    expect(recording.printed.join()).toMatch(/^my-glm was written to .*my-glm\.json/);
     const { record } = resolveModelName('My-GLM:Q4_K_M', knownModels(context()), MIX_NAMES);
     expect(record.organisation).toBe('own');
     expect(parameterCount(shapeOf(record))).toBe(106_852_251_264);
@@ -76,15 +69,17 @@ describe('ridgepoint models add', () => {
       knownModels(context())
         .filter(({ id }) => id === 'qwen3-0.6b')
         .map(({ organisation }) => organisation);
-    printed = [];
+    recording = fresh();
     await addModel(file, { id: 'qwen3-0.6b' }, context());
     expect(organisations()).toEqual(['own']);
-    expect(printed[1]).toMatch(
+    expect(recording.printed[1]).toMatch(
       /takes the place of qwen3-0\.6b of the catalogue .* models remove qwen3-0\.6b$/,
     );
-    printed = [];
+    recording = fresh();
     await removeModel('qwen3-0.6b', context());
-    expect(printed).toEqual(['qwen3-0.6b was removed. qwen3-0.6b of the catalogue is known again.']);
+    expect(recording.printed).toEqual([
+      'qwen3-0.6b was removed. qwen3-0.6b of the catalogue is known again.',
+    ]);
     expect(organisations()).toEqual(['Alibaba']);
     await expect(removeModel('qwen3-0.6b', context())).rejects.toThrow(/is a model of the catalogue/);
     await expect(removeModel('../config', context())).rejects.toThrow(/You added no model/);
@@ -110,9 +105,9 @@ describe('ridgepoint models add', () => {
         `${endpoint}/zai-org/GLM-4.5-Air/blob/main/config.json`,
         `${endpoint}/zai-org/GLM-4.5-Air/resolve/main/config.json`,
       ]) {
-        printed = [];
+        recording = fresh();
         await addModel(source, {}, context());
-        expect(printed.join()).toMatch(/^glm-4\.5-air was written/);
+        expect(recording.printed.join()).toMatch(/^glm-4\.5-air was written/);
       }
       expect(asked).toEqual(Array<string>(4).fill('/zai-org/GLM-4.5-Air/resolve/main/config.json'));
       await expect(addModel('zai-org/None', {}, context())).rejects.toThrow(/zai-org\/None.*config\.json/);

@@ -1,34 +1,16 @@
-import pc from 'picocolors';
 import { describe, expect, it } from 'vitest';
+import { recordingContext } from '../../test/fixtures/recording-context.ts';
 import { runCompare } from './compare.ts';
-import type { CliContext } from './context.ts';
 import { runExplain } from './explain.ts';
 import { layerCount } from './predict-command.ts';
 import { runPredict } from './predict.ts';
 import { openTarget } from './prediction-target.ts';
 
-/** A context that keeps what is printed; nothing is under its paths. */
-function listening(): CliContext & { readonly out: string[]; readonly err: string[] } {
-  const out: string[] = [];
-  const err: string[] = [];
-  return {
-    out,
-    err,
-    stdout: (text) => void out.push(text),
-    stderr: (text) => void err.push(text),
-    isTerminal: false,
-    columns: null,
-    colors: pc.createColors(false),
-    errorColors: pc.createColors(false),
-    paths: { data: '/nonexistent', config: '/nonexistent', cache: '/nonexistent' },
-    signal: new AbortController().signal,
-  };
-}
 const FLAGS = { depth: [0], prompt: [512], gen: 128, machine: ['nvidia-rtx-3060'] };
 
 describe('predict', () => {
   it('names model, quantisation, machine and device by their ids, and states what they take', async () => {
-    const context = listening();
+    const context = recordingContext();
     await runPredict(['llama-3.1-8b:Q4_K_M'], { ...FLAGS, json: true }, context);
     const document: unknown = JSON.parse(context.out.at(-1) ?? '');
     expect(document).toMatchObject({
@@ -47,24 +29,24 @@ describe('predict', () => {
   });
 
   it('warns of a context that makes a model too large which fits without, and of one longer than trained', async () => {
-    const context = listening();
+    const context = recordingContext();
     await runPredict(['llama-3.1-8b:Q4_K_M'], { ...FLAGS, depth: [0, 120_000] }, context);
     expect(context.err).toHaveLength(1);
     expect(context.err[0]).toMatch(
       /with a context of 120512 tokens takes .* on the GPU .*more than GeForce RTX 3060/,
     );
-    const longer = listening();
+    const longer = recordingContext();
     await runPredict(['qwen3-4b:Q4_K_M'], { ...FLAGS, depth: [50_000] }, longer);
     expect(longer.err.join('\n')).toMatch(/trained for contexts of up to \d+ tokens; with 50512/);
   });
 
   it('needs no warning for a model whose experts stay with a processor, which has to be named', async () => {
-    const context = listening();
+    const context = recordingContext();
     const flags = { ...FLAGS, nCpuMoe: 36 };
     await expect(runPredict(['qwen3-30b-a3b:Q4_K_M'], flags, context)).rejects.toThrow(
       /processor beside GeForce RTX 3060 12 GB, which is not known; name it with --host-device/,
     );
-    const named = listening();
+    const named = recordingContext();
     await runPredict(['qwen3-30b-a3b:Q4_K_M'], { ...flags, hostDevice: 'amd-ryzen-7950x' }, named);
     expect(named.err).toEqual([]);
     expect(named.out.join('\n')).toMatch(/physics/);
@@ -73,7 +55,7 @@ describe('predict', () => {
 
 describe('explain', () => {
   it('tells the terms of the processor from those of the card', async () => {
-    const context = listening();
+    const context = recordingContext();
     await runExplain(
       'qwen3-30b-a3b:Q4_K_M',
       {
@@ -95,7 +77,7 @@ describe('explain', () => {
 
 describe('compare', () => {
   it('says which machine has too little memory for model and context', async () => {
-    const context = listening();
+    const context = recordingContext();
     const flags = { model: 'gpt-oss-120b:MXFP4', prompt: [2048], output: 512, cached: 0 };
     await runCompare(['nvidia-rtx-5090', 'framework-desktop-395-128'], flags, context);
     const lines = context.out.join('\n').split('\n');

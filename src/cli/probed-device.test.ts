@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import pc from 'picocolors';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exampleRecord } from '../../test/fixtures/measurement-record.ts';
+import { recordingContext, type RecordingContext } from '../../test/fixtures/recording-context.ts';
 import { gatherMachine } from '../machine/host/index.ts';
 import { identify } from '../machine/index.ts';
 import { probeRecordSchema, type ProbeRecord } from '../measure/index.ts';
@@ -19,16 +19,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const contextIn = (name: string): CliContext => ({
-  stdout: () => undefined,
-  stderr: () => undefined,
-  isTerminal: false,
-  columns: null,
-  colors: pc.createColors(false),
-  errorColors: pc.createColors(false),
-  paths: { data: path.join(folder, name), config: folder, cache: folder },
-  signal: new AbortController().signal,
-});
+const contextIn = (name: string): RecordingContext =>
+  recordingContext({ data: path.join(folder, name), config: folder, cache: folder });
 
 function reading(subject: object, samplesNanoseconds: readonly number[], machine: object = {}): ProbeRecord {
   const example = exampleRecord();

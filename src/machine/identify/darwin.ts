@@ -6,10 +6,11 @@ import { parseLowPowerMode, parsePowerSource, parseVmStat, Sysctl } from '../par
 import { parseSystemProfiler } from '../parse/system-profiler.ts';
 import { DARWIN } from '../sources.ts';
 import { unknownGpu } from './gpus.ts';
+import { factsOfLinuxAlone } from './linux-alone.ts';
 import type { PlatformFacts } from './platform.ts';
 
 const absent = (what: string) => unknown(`macOS does not tell ${what}`, 'darwin');
-const LINUX_ONLY = unknown('is a matter of Linux', 'darwin');
+const LINUX = factsOfLinuxAlone('darwin');
 
 /** The facts of a Mac. */
 export function identifyDarwin(capture: Capture): PlatformFacts {
@@ -61,9 +62,7 @@ export function identifyDarwin(capture: Capture): PlatformFacts {
       l2TotalBytes: sysctl.cacheTotal('l2cachesize'),
       l3TotalBytes: sysctl.bytes('hw.l3cachesize'),
       maxFrequencyHertz: absent('the frequency of Apple processors'),
-      governor: LINUX_ONLY,
-      energyPreference: LINUX_ONLY,
-      scalingDriver: LINUX_ONLY,
+      ...LINUX.scaling,
       boost: absent('whether boost is on'),
       microcode: sysctl.text('machdep.cpu.microcode_version'),
     },
@@ -95,23 +94,18 @@ export function identifyDarwin(capture: Capture): PlatformFacts {
     unifiedMemory: {
       unified: appleSilicon,
       carveOutBytes: unknown('Macs have no carve-out', 'darwin'),
-      gttLimitBytes: LINUX_ONLY,
-      ttmPagesLimitBytes: LINUX_ONLY,
-      gttSizeParameterBytes: LINUX_ONLY,
+      ...LINUX.gtt,
       wiredLimitBytes: wired,
       gpuUsableBytes: wired,
     },
-    amdgpuDriver: LINUX_ONLY,
-    nvidiaModule: LINUX_ONLY,
+    ...LINUX.drivers,
     firmware: {
       vendor: known('Apple', 'darwin'),
       version: profile.firmware,
       date: absent('the date of its firmware'),
     },
     power: {
-      platformProfile: LINUX_ONLY,
-      powerProfile: LINUX_ONLY,
-      tunedProfile: LINUX_ONLY,
+      ...LINUX.profiles,
       scheme: unknown('power schemes are a matter of Windows', 'darwin'),
       lowPowerMode: parseLowPowerMode(textOf(capture, DARWIN.powerSettings)),
       supply: parsePowerSource(textOf(capture, DARWIN.powerSource)),
@@ -120,18 +114,9 @@ export function identifyDarwin(capture: Capture): PlatformFacts {
       hypervisor: readFrom(sysctl.flag('kern.hv_vmm_present'), '', (yes) => (yes ? 'unidentified' : 'none')),
       container: absent('whether this is a container'),
       allowedLogicalCpus: unknown('macOS has no processor affinity', 'darwin'),
-      cpuQuota: LINUX_ONLY,
-      memoryLimitBytes: LINUX_ONLY,
+      ...LINUX.groups,
     },
-    tuning: {
-      transparentHugePages: LINUX_ONLY,
-      numaBalancing: LINUX_ONLY,
-      swappiness: LINUX_ONLY,
-      iommu: LINUX_ONLY,
-      kernelParameters: LINUX_ONLY,
-      amdgpuParameters: LINUX_ONLY,
-      ttmPagePoolSize: LINUX_ONLY,
-    },
+    tuning: LINUX.tuning,
   };
 }
 

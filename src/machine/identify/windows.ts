@@ -8,10 +8,11 @@ import { parseWindowsScheme } from '../parse/power-profile.ts';
 import { parseCim, parseCimDate, type CimDocument } from '../parse/powershell.ts';
 import { WINDOWS } from '../sources.ts';
 import { MAX_ADAPTER_RAM, unknownGpu } from './gpus.ts';
+import { factsOfLinuxAlone } from './linux-alone.ts';
 import type { PlatformFacts } from './platform.ts';
 
 const absent = (what: string) => unknown(`Windows does not tell ${what} through CIM`, 'win32');
-const LINUX_ONLY = unknown('is a matter of Linux', 'win32');
+const LINUX = factsOfLinuxAlone('win32');
 
 /** The facts of a Windows machine. */
 export function identifyWindows(capture: Capture): PlatformFacts {
@@ -61,9 +62,7 @@ export function identifyWindows(capture: Capture): PlatformFacts {
         '',
         (megahertz) => hertz(megahertz * 1e6),
       ),
-      governor: LINUX_ONLY,
-      energyPreference: LINUX_ONLY,
-      scalingDriver: LINUX_ONLY,
+      ...LINUX.scaling,
       boost: absent('whether boost is on'),
       microcode: read('Update Revision', ({ microcode }) => microcodeText(microcode)),
     },
@@ -95,14 +94,11 @@ export function identifyWindows(capture: Capture): PlatformFacts {
     unifiedMemory: {
       unified: unknown('Windows does not tell it; Vulkan does', 'win32'),
       carveOutBytes: absent('the carve-out of an integrated GPU'),
-      gttLimitBytes: LINUX_ONLY,
-      ttmPagesLimitBytes: LINUX_ONLY,
-      gttSizeParameterBytes: LINUX_ONLY,
+      ...LINUX.gtt,
       wiredLimitBytes: unknown('the wired limit is a matter of macOS', 'win32'),
       gpuUsableBytes: absent('the memory that a GPU may share'),
     },
-    amdgpuDriver: LINUX_ONLY,
-    nvidiaModule: LINUX_ONLY,
+    ...LINUX.drivers,
     firmware: {
       vendor: read('Win32_BIOS.Manufacturer', ({ bios }) => bios?.Manufacturer),
       version: read('Win32_BIOS.SMBIOSBIOSVersion', ({ bios }) => bios?.SMBIOSBIOSVersion),
@@ -111,9 +107,7 @@ export function identifyWindows(capture: Capture): PlatformFacts {
       ),
     },
     power: {
-      platformProfile: LINUX_ONLY,
-      powerProfile: LINUX_ONLY,
-      tunedProfile: LINUX_ONLY,
+      ...LINUX.profiles,
       scheme: parseWindowsScheme(textOf(capture, WINDOWS.powerScheme)),
       lowPowerMode: unknown('the low power mode is a matter of macOS', 'win32'),
       supply: read('Win32_Battery.BatteryStatus', ({ battery }) => supplyOf(battery)),
@@ -128,18 +122,9 @@ export function identifyWindows(capture: Capture): PlatformFacts {
       ),
       container: absent('whether this is a container'),
       allowedLogicalCpus: absent('processor affinity'),
-      cpuQuota: LINUX_ONLY,
-      memoryLimitBytes: LINUX_ONLY,
+      ...LINUX.groups,
     },
-    tuning: {
-      transparentHugePages: LINUX_ONLY,
-      numaBalancing: LINUX_ONLY,
-      swappiness: LINUX_ONLY,
-      iommu: LINUX_ONLY,
-      kernelParameters: LINUX_ONLY,
-      amdgpuParameters: LINUX_ONLY,
-      ttmPagePoolSize: LINUX_ONLY,
-    },
+    tuning: LINUX.tuning,
   };
 }
 
