@@ -1,28 +1,44 @@
 import { isExpertLayer, isRecurrentLayer, ofLayer, type ModelShape } from '../shape.ts';
 import { banksResiduals } from './compute-residuals.ts';
+import { decoderRotates } from './graph/models/decoder.ts';
 import { SPARSE_LAYERS } from './graph/models/gemma-per-layer.ts';
 import { isWindowed } from './kv-state.ts';
 
-/** Layers of a kind at either end that are laid out; between them the pattern of memory repeats itself. */
-const LAYERS_OF_A_KIND = 2;
+/** Layers at either end of a run that repeats itself which are laid out, if that is more than a period. */
+const KEPT_AT_AN_END = 2;
+/** Kinds of layers follow each other in periods of up to this many (Gemma 3: 6, Jamba: 8). */
+const LONGEST_PERIOD = 12;
 
-/** The first and the last layers of each kind, in their order. */
+/**
+ * The layers that are laid out: all but whole periods from within runs in which kinds of layers repeat themselves, as
+ * the pattern of memory does there.
+ */
 export function representativeLayers(shape: ModelShape): number[] {
+  const layers = shape.kvHeads.map((_, layer) => layer);
   // What an indexer needs for each layer is placed before the first, and a bank of streams grows: no layer is like another.
-  if (shape.indexer !== null || banksResiduals(shape.architecture))
-    return shape.kvHeads.map((_, layer) => layer);
-  const byKind = new Map<string, number[]>();
-  for (let layer = 0; layer < shape.layers; layer += 1) {
-    const kind = layerKind(shape, layer);
-    const others = byKind.get(kind);
-    if (others === undefined) byKind.set(kind, [layer]);
-    else others.push(layer);
+  if (shape.indexer !== null || banksResiduals(shape.architecture)) return layers;
+  const kinds = layers.map((layer) => layerKind(shape, layer));
+  for (let run = longestRun(kinds); run !== null; run = longestRun(kinds)) {
+    layers.splice(run.start, run.length);
+    kinds.splice(run.start, run.length);
   }
-  const chosen = [...byKind.values()].flatMap((layers) => [
-    ...layers.slice(0, LAYERS_OF_A_KIND),
-    ...layers.slice(-LAYERS_OF_A_KIND),
-  ]);
-  return [...new Set(chosen)].sort((a, b) => a - b);
+  return layers;
+}
+
+/** The largest part that can be left out: whole periods, behind the kept start of a run and before its kept end. */
+function longestRun(kinds: readonly string[]): { readonly start: number; readonly length: number } | null {
+  let best: { readonly start: number; readonly length: number } | null = null;
+  for (let period = 1; period <= LONGEST_PERIOD; period += 1) {
+    const kept = Math.max(period, KEPT_AT_AN_END);
+    let start = 0;
+    for (let layer = period; layer <= kinds.length; layer += 1) {
+      if (layer < kinds.length && kinds[layer] === kinds[layer - period]) continue;
+      const length = Math.floor((layer - start - 2 * kept) / period) * period;
+      if (length > (best?.length ?? 0)) best = { start: start + kept, length };
+      start = layer - period + 1;
+    }
+  }
+  return best;
 }
 
 function layerKind(shape: ModelShape, layer: number): string {
@@ -35,5 +51,6 @@ function layerKind(shape: ModelShape, layer: number): string {
     isExpertLayer(shape, layer),
     layer < shape.layers - shape.sharedKvLayers,
     shape.architecture === 'gemma3n' && layer < SPARSE_LAYERS,
+    decoderRotates(shape, layer),
   ].join(' ');
 }

@@ -18,6 +18,8 @@ export interface DecoderRules {
   readonly rotates?: (shape: ModelShape, layer: number) => boolean;
   /** Numbers of a token's position. */
   readonly positions?: number;
+  /** What has been rotated is normed, without weights (`use_kq_norm`). */
+  readonly normsRotated?: (shape: ModelShape) => boolean;
   readonly scalesQuery?: boolean;
   /** Queries of layers that do not rotate are scaled by their position (`inp_attn_scale`). */
   readonly scalesByPosition?: boolean;
@@ -184,6 +186,7 @@ class Decoder {
       const factors = rules.plainWindows === true && isWindowed(shape, layer) ? -1 : this.#ropeFactors();
       query = graph.rope(query, this.#positions, factors);
       key = graph.rope(key, this.#positions, factors);
+      if (rules.normsRotated?.(shape) === true) [query, key] = [graph.rmsNorm(query), graph.rmsNorm(key)];
     } else if (rules.scalesByPosition === true) {
       query = graph.mul(query, this.#positionScale);
     }
@@ -270,6 +273,8 @@ class Decoder {
   }
 }
 
+/** Llama 4 with 128 experts, Maverick, does not norm what it has rotated (src/models/llama4.cpp). */
+const MAVERICK_EXPERTS = 128;
 /** Every so many layers one does not rotate (`n_no_rope_layer_step`). */
 const NO_ROPE_STEP = 4;
 const rotatesThreeOfFour = (_: ModelShape, layer: number): boolean => (layer + 1) % NO_ROPE_STEP !== 0;
@@ -333,6 +338,7 @@ export const DECODERS: Readonly<Record<string, DecoderRules>> = {
   llama4: {
     rotates: rotatesThreeOfFour,
     scalesByPosition: true,
+    normsRotated: (shape) => shape.experts?.count !== MAVERICK_EXPERTS,
     experts: () => ({ gating: 'sigmoid', normed: false, scaled: false, weighsInput: true }),
   },
   mimo2: { experts: byCorrection },
@@ -355,3 +361,7 @@ export const DECODERS: Readonly<Record<string, DecoderRules>> = {
   smollm3: { rotates: rotatesThreeOfFour },
   starcoder2: { layerNorms: true, activation: 'gelu' },
 };
+
+/** Whether the queries and keys of a layer are rotated. */
+export const decoderRotates = (shape: ModelShape, layer: number): boolean =>
+  DECODERS[shape.architecture]?.rotates?.(shape, layer) ?? true;
