@@ -5,7 +5,7 @@ import { SPARSE_LAYERS } from './graph/models/gemma-per-layer.ts';
 import { isWindowed } from './kv-state.ts';
 
 /** Layers at either end of a run that repeats itself which are laid out, if that is more than a period. */
-const KEPT_AT_AN_END = 2;
+const KEPT_AT_AN_END = 3;
 /** Kinds of layers follow each other in periods of up to this many (Gemma 3: 6, Jamba: 8). */
 const LONGEST_PERIOD = 12;
 
