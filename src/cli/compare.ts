@@ -45,9 +45,19 @@ export async function runCompare(
   const predictor = openPredictor(context);
   const prompts = flags.prompt ?? [USUAL_PROMPT];
   const kept = ownMeasurements(context);
+  const leftOut: string[] = [];
   const compared: { readonly target: Target; readonly turns: readonly Turn[] }[] = [];
   for (const text of machines) {
     const target = await targetOf(text, kept);
+    const fresh = Math.ceil(Math.max(...prompts) * (1 - flags.cached));
+    const unknown = withoutPeak(model.configurationOn(target, settingsOf(flags, 0)), fresh);
+    if (unknown !== null) {
+      leftOut.push(target.name);
+      context.stderr(
+        `warning: no compute peak of ${unknown.id} is published, so the prompts of ${target.name} cannot be predicted; it is left out.`,
+      );
+      continue;
+    }
     const longest = Math.max(...prompts) + flags.output;
     warnOfContext(target, model, settingsOf(flags, 0), longest, context);
     compared.push({
@@ -55,6 +65,12 @@ export async function runCompare(
       turns: prompts.map((tokens) => turnOn(target, model, tokens, flags, predictor)),
     });
   }
+  if (compared.length === 0) {
+    throw new CommandFailure(
+      'None of the machines has a published compute peak; ridgepoint predict tells how fast they generate.',
+    );
+  }
+  const exitCode = leftOut.length === 0 ? 0 : 1;
   if (flags.json === true) {
     printDocument(context, 'comparison', {
       model: model.title,
@@ -74,8 +90,9 @@ export async function runCompare(
         power: target.power,
         turns,
       })),
+      leftOut,
     });
-    return 0;
+    return exitCode;
   }
   const { bold, dim } = context.colors;
   const { legend, tables, notes } = comparisonText(
@@ -112,7 +129,7 @@ export async function runCompare(
     );
   }
   context.stdout(dim(`\n${notes.join('\n')}`));
-  return 0;
+  return exitCode;
 }
 
 const priceOf = ({ machineId }: Target): 'machine' | 'device' => (machineId === null ? 'device' : 'machine');
@@ -136,12 +153,6 @@ function turnOn(
 ): Turn {
   const settings = settingsOf(flags, 0);
   const configuration = model.configurationOn(target, settings);
-  const unknown = withoutPeak(configuration, Math.ceil(promptTokens * (1 - flags.cached)));
-  if (unknown !== null) {
-    throw new CommandFailure(
-      `No compute peak of ${unknown.id} is published, so the prompts of ${target.name} cannot be predicted; leave it out.`,
-    );
-  }
   const turn = predictTurn(
     predictor,
     configuration,
