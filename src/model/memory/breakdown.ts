@@ -1,5 +1,6 @@
-import { isOnGpu, lentTableBytes, placeWeights, type Placement } from './weights.ts';
-import { computeBytes, type ComputeBackend } from './compute-buffers.ts';
+import { isOnGpu, placeWeights, type Placement } from './weights.ts';
+import type { ComputeBackend } from './compute-backends.ts';
+import { graphBytes } from './graph/graph-bytes.ts';
 import { kvCaches, refusalOf, type KvCache, type Unsupported } from './kv-state.ts';
 import { recurrentLayers } from './recurrent-state.ts';
 import { resolveContext, type ContextMemorySettings, type ResolvedContext } from './settings.ts';
@@ -54,7 +55,7 @@ export function memoryOf(
   const cached = caches.flatMap(({ layers }) =>
     layers.map(({ layer, keyBytes, valueBytes }) => ({ layer, bytes: bytes(keyBytes + valueBytes) })),
   );
-  const compute = computeBytes(shape, tensors, context, backend, lentTableBytes(shape, tensors));
+  const compute = graphBytes(shape, tensors, context, backend);
   const lines: MemoryLine[] = [
     {
       kind: 'weights',
@@ -64,8 +65,8 @@ export function memoryOf(
     { kind: 'kv-cache', ...byPlace(cached, onGpu) },
     { kind: 'recurrent-state', ...byPlace(recurrentLayers(shape, context), onGpu) },
     hasGpu
-      ? { kind: 'compute', deviceBytes: compute.device, hostBytes: compute.host }
-      : { kind: 'compute', deviceBytes: bytes(0), hostBytes: compute.device },
+      ? { kind: 'compute', deviceBytes: bytes(compute.device), hostBytes: bytes(compute.host) }
+      : { kind: 'compute', deviceBytes: bytes(0), hostBytes: bytes(compute.device) },
     {
       kind: 'output',
       deviceBytes: bytes(0),

@@ -1,9 +1,10 @@
 import { isExpertLayer, isRecurrentLayer, ofLayer, type ModelShape } from '../shape.ts';
-import { banksResiduals } from './compute-residuals.ts';
 import { decoderRotates } from './graph/models/decoder.ts';
 import { SPARSE_LAYERS } from './graph/models/gemma-per-layer.ts';
 import { isWindowed } from './kv-state.ts';
 
+/** Architectures that read the streams of earlier layers as well (`res_mix`, src/models/kimi-k3.cpp). */
+const BANKS_RESIDUALS: ReadonlySet<string> = new Set(['kimi-k3']);
 /** Layers at either end of a run that repeats itself which are laid out, if that is more than a period. */
 const KEPT_AT_AN_END = 3;
 /** Kinds of layers follow each other in periods of up to this many (Gemma 3: 6, Jamba: 8). */
@@ -16,7 +17,7 @@ const LONGEST_PERIOD = 12;
 export function representativeLayers(shape: ModelShape): number[] {
   const layers = shape.kvHeads.map((_, layer) => layer);
   // What an indexer needs for each layer is placed before the first, and a bank of streams grows: no layer is like another.
-  if (shape.indexer !== null || banksResiduals(shape.architecture)) return layers;
+  if (shape.indexer !== null || BANKS_RESIDUALS.has(shape.architecture)) return layers;
   const kinds = layers.map((layer) => layerKind(shape, layer));
   for (let run = longestRun(kinds); run !== null; run = longestRun(kinds)) {
     layers.splice(run.start, run.length);

@@ -1,6 +1,6 @@
 import type { GgmlTypeName } from '../ggml-types.ts';
 import { isInputTable, isReadByProcessor } from './graph/graph-scope.ts';
-import type { ComputeBackend } from './compute-buffers.ts';
+import type { ComputeBackend } from './compute-backends.ts';
 import type { ModelShape } from '../shape.ts';
 import type { ModelTensor } from '../tensors.ts';
 import { bytes, type Bytes } from '../../units/index.ts';
@@ -71,15 +71,6 @@ const HOLDS_TIED_HEAD_TWICE: ReadonlySet<string> = new Set(['gemma3n', 'gemma4']
  * (src/models/bitnet.cpp, release v0.5.0): a GPU gets one for each ubatch.
  */
 const READS_TABLE: ReadonlySet<string> = new Set(['bitnet']);
-
-/** Bytes of the embedding table where the GPU has to be lent it for the logits; 0 where it has a head of its own. */
-export function lentTableBytes(
-  { architecture }: Pick<ModelShape, 'architecture'>,
-  tensors: readonly ModelTensor[],
-): number {
-  if (!READS_TABLE.has(architecture)) return 0;
-  return tensors.find(({ role }) => role === 'token-embedding')?.bytes ?? 0;
-}
 
 /**
  * Where the tensors of a model lie. The embedding table stays in the system's memory; where it is also the head, the

@@ -1,6 +1,6 @@
 import type { ModelShape } from '../../shape.ts';
 import type { ModelTensor } from '../../tensors.ts';
-import type { ComputeBackend } from '../compute-buffers.ts';
+import type { ComputeBackend } from '../compute-backends.ts';
 import { representativeLayers } from '../representative-layers.ts';
 import type { ResolvedContext } from '../settings.ts';
 import { GraphScope, indexWeights } from './graph-scope.ts';
