@@ -1,5 +1,5 @@
 import type { GgmlTypeName } from '../ggml-types.ts';
-import { isInputTable, isReadByProcessor } from './graph/graph-scope.ts';
+import { isInputTable, isReadByProcessor } from './graph/weight-index.ts';
 import type { ComputeBackend } from './compute-backends.ts';
 import type { ModelShape } from '../shape.ts';
 import type { ModelTensor } from '../tensors.ts';

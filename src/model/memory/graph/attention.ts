@@ -3,7 +3,7 @@ import { ofLayer } from '../../shape.ts';
 import { isWindowed } from '../kv-state.ts';
 import type { GraphScope, LayerCache } from './graph-scope.ts';
 import type { CacheInputs } from './inputs.ts';
-import type { Tensor } from './tensor-graph.ts';
+import type { Tensor } from './tensor-store.ts';
 import { BLOCK_BYTES, BLOCK_SIZE, rowSize, TYPE } from './operations.ts';
 import { isContiguous } from './vulkan-support.ts';
 

@@ -2,7 +2,7 @@ import type { ExpertShape } from '../../shape.ts';
 import type { GraphScope } from './graph-scope.ts';
 import { activate, type Activation } from './network.ts';
 import { OP, UNARY } from './operations.ts';
-import type { Tensor } from './tensor-graph.ts';
+import type { Tensor } from './tensor-store.ts';
 
 /** How the scores of experts become weights (`llama_expert_gating_func_type`). */
 export type Gating = 'softmax' | 'sigmoid' | 'softmax-of-chosen' | 'sqrt-softplus';

@@ -2,7 +2,7 @@ import { isQuantised } from '../settings.ts';
 import { keepsKeysOnly, widestValueRow, windowCells, type KvCache } from '../kv-state.ts';
 import type { GraphScope } from './graph-scope.ts';
 import { TYPE, type TypeId } from './operations.ts';
-import type { Tensor } from './tensor-graph.ts';
+import type { Tensor } from './tensor-store.ts';
 
 /** The inputs of one KV cache: which cells are seen, and where new rows go. */
 export interface CacheInputs {

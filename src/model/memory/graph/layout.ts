@@ -1,7 +1,8 @@
 import { Arena, type Address, type ArenaLimits } from './arena.ts';
 import { CAN_BE_IN_PLACE, OP } from './operations.ts';
 import type { ScheduledGraph } from './splits.ts';
-import { FLAG, PLACE, SHAPE_STRIDE, type Tensor, type TensorGraph } from './tensor-graph.ts';
+import type { TensorGraph } from './tensor-graph.ts';
+import { FLAG, PLACE, SHAPE_STRIDE, type Tensor } from './tensor-store.ts';
 
 /**
  * The bytes of each buffer of a graph, in the order of `limits`: `ggml_gallocr_alloc_graph_impl`

@@ -1,6 +1,6 @@
 import type { GraphScope } from './graph-scope.ts';
 import { OP, UNARY } from './operations.ts';
-import type { Tensor } from './tensor-graph.ts';
+import type { Tensor } from './tensor-store.ts';
 
 /** How a network bends what it has projected (`llm_ffn_op_type`). */
 export type Activation = 'silu' | 'gelu' | 'relu' | 'squared-relu' | 'halves' | 'clamped-silu';

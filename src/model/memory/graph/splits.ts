@@ -1,5 +1,6 @@
 import { isViewOperation, MAX_SOURCES, OP } from './operations.ts';
-import { FLAG, PLACE, type Tensor, type TensorGraph } from './tensor-graph.ts';
+import type { TensorGraph } from './tensor-graph.ts';
+import { FLAG, PLACE, type Tensor } from './tensor-store.ts';
 import { vulkanOrder } from './vulkan-order.ts';
 import { vulkanSupports } from './vulkan-support.ts';
 
@@ -198,9 +199,7 @@ class VulkanSchedule {
       for (let index = 0; index < count; index += 1) {
         const source = graph.sourceOf(node, index);
         if (this.#backends[source] === backend || this.#isReadBy(backend, source)) continue;
-        // Made first: the graph's arrays may be others afterwards.
-        const copy = this.#copyFor(split, source);
-        graph.source[node * MAX_SOURCES + index] = copy;
+        graph.replaceSource(node, index, this.#copyFor(split, source));
       }
     }
     return splits;

@@ -1,5 +1,6 @@
-import { isViewOperation, MAX_SOURCES, OP, TYPE, UNARY, type Operation } from './operations.ts';
-import { FLAG, PLACE, type Tensor, type TensorGraph } from './tensor-graph.ts';
+import { isViewOperation, OP, TYPE, UNARY, type Operation } from './operations.ts';
+import type { TensorGraph } from './tensor-graph.ts';
+import { FLAG, PLACE, type Tensor } from './tensor-store.ts';
 import { isContiguous } from './vulkan-support.ts';
 
 /** How far ahead independent nodes are looked for (`NUM_TO_CHECK`), and what belongs to a pulled one. */
@@ -151,13 +152,13 @@ class Reordering {
     const compares = !this.#isEmptyAt(later) && !this.#isEmptyAt(earlier);
     const count = graph.sourceCount[result] ?? 0;
     for (let index = 0; index < count; index += 1) {
-      const source = graph.source[result * MAX_SOURCES + index] ?? 0;
+      const source = graph.sourceOf(result, index);
       if (source === before || (compares && graph.root(source) === beforeRoot)) return true;
     }
     if (!compares) return false;
     const beforeCount = graph.sourceCount[before] ?? 0;
     for (let index = 0; index < beforeCount; index += 1) {
-      if (graph.root(graph.source[before * MAX_SOURCES + index] ?? 0) === resultRoot) return true;
+      if (graph.root(graph.sourceOf(before, index)) === resultRoot) return true;
     }
     return false;
   }

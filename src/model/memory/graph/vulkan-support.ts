@@ -1,5 +1,6 @@
 import { BLOCK_BYTES, BLOCK_SIZE, OP, TYPE, UNARY } from './operations.ts';
-import type { Tensor, TensorGraph } from './tensor-graph.ts';
+import type { TensorGraph } from './tensor-graph.ts';
+import type { Tensor } from './tensor-store.ts';
 
 const HEAD_MULTIPLE = 8;
 /** Heads of the indexer are as long as the shader's block (`GGML_OP_LIGHTNING_INDEXER`). */

@@ -2,7 +2,7 @@ import { CSA_RATIO } from '../../kv-state.ts';
 import { cachedKeys, rotate, writeKeys } from '../attention.ts';
 import type { GraphScope } from '../graph-scope.ts';
 import { TYPE } from '../operations.ts';
-import { PLACE, type Tensor } from '../tensor-graph.ts';
+import { PLACE, type Tensor } from '../tensor-store.ts';
 
 /** The inputs of a cache whose rows stand for several tokens: `dsv4_build_comp_inputs`, src/llama-graph.cpp. */
 export interface CompressionInputs {

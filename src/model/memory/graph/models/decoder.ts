@@ -6,7 +6,7 @@ import type { GraphScope } from '../graph-scope.ts';
 import { cacheInputs, embeddings, outputRows, positions, type CacheInputs } from '../inputs.ts';
 import { network, SHARED, type Activation } from '../network.ts';
 import { TYPE, UNARY } from '../operations.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 
 /** In what the architectures that are built like Llama differ; which weights there are, the file says. */
 export interface DecoderRules {

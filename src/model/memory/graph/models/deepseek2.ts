@@ -4,7 +4,7 @@ import { mixtureOfExperts } from '../experts.ts';
 import type { GraphScope } from '../graph-scope.ts';
 import { cacheInputs, embeddings, outputRows, positions } from '../inputs.ts';
 import { network, SHARED } from '../network.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 import { attendToLatent, latentHeads } from './latent.ts';
 
 /** src/models/deepseek2.cpp: DeepSeek V2 and V3, Kimi K2, GLM 4.7 Flash. */

@@ -8,7 +8,7 @@ import type { GraphScope } from '../graph-scope.ts';
 import { embeddings, largestRotation, maskInput, outputRows, positions, rotationInput } from '../inputs.ts';
 import { network, SHARED } from '../network.ts';
 import { OP, TYPE } from '../operations.ts';
-import { PLACE, type Tensor } from '../tensor-graph.ts';
+import { PLACE, type Tensor } from '../tensor-store.ts';
 import { compress, compressedRows, compressionInputs, type CompressionInputs } from './compression.ts';
 import { bestRows, maskOfChosen, splitFactors } from './indexed.ts';
 import { finish } from './logits.ts';

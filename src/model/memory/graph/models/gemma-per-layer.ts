@@ -6,7 +6,7 @@ import type { GraphScope } from '../graph-scope.ts';
 import { cacheInputs, embeddings, outputRows, positions, type CacheInputs } from '../inputs.ts';
 import { network } from '../network.ts';
 import { OP, rowSize, TYPE, UNARY } from '../operations.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 
 /** Copies of the residual stream of Gemma 3n (`n_altup`, src/llama-hparams.h). */
 const STREAMS = 4;

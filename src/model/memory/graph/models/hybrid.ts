@@ -5,7 +5,7 @@ import type { GraphScope } from '../graph-scope.ts';
 import { cacheInputs, embeddings, outputRows, positions, type CacheInputs } from '../inputs.ts';
 import { network, SHARED, type Activation } from '../network.ts';
 import { rowSize, TYPE, UNARY } from '../operations.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 import { gatedDeltaNet } from './delta-net.ts';
 import { mamba1, mamba2 } from './mamba.ts';
 import { stateInputs, type StateInputs } from './states.ts';

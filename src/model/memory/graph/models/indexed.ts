@@ -13,7 +13,7 @@ import {
 } from '../inputs.ts';
 import { network, SHARED } from '../network.ts';
 import { OP, TYPE, type TypeId } from '../operations.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 import { attendToLatent, latentHeads } from './latent.ts';
 import { finish } from './logits.ts';
 

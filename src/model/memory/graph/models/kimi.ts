@@ -4,7 +4,7 @@ import type { GraphScope } from '../graph-scope.ts';
 import { cacheInputs, embeddings, outputRows, type CacheInputs } from '../inputs.ts';
 import { network, SHARED } from '../network.ts';
 import { OP, UNARY } from '../operations.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 import { kimiDelta } from './delta-net.ts';
 import { attendToLatent, latentHeads } from './latent.ts';
 import { finish } from './logits.ts';

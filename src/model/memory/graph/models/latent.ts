@@ -3,7 +3,7 @@ import { ofLayer } from '../../../shape.ts';
 import { attend, cachedKeys, writeKeys } from '../attention.ts';
 import type { GraphScope } from '../graph-scope.ts';
 import type { CacheInputs } from '../inputs.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 
 /** Queries, keys and values of latent attention: all heads share one compressed row. */
 export interface LatentHeads {

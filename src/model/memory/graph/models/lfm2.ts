@@ -4,7 +4,7 @@ import { mixtureOfExperts } from '../experts.ts';
 import type { GraphScope } from '../graph-scope.ts';
 import { cacheInputs, embeddings, outputRows, positions, type CacheInputs } from '../inputs.ts';
 import { network } from '../network.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 import { convolve, extendInputs, readState, stateInputs, type StateInputs } from './states.ts';
 
 /** LFM2: src/models/lfm2.cpp. */

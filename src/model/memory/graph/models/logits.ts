@@ -1,5 +1,5 @@
 import type { GraphScope } from '../graph-scope.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 
 /** The last norm and the head; callers may read both. */
 export function finish(scope: GraphScope, stream: Tensor): void {

@@ -1,7 +1,7 @@
 import type { RecurrentShape } from '../../../shape.ts';
 import type { GraphScope } from '../graph-scope.ts';
 import { OP, UNARY } from '../operations.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 import { convolve, extendInputs, readState, type StateInputs } from './states.ts';
 
 type Mamba1 = Extract<RecurrentShape, { readonly kind: 'mamba1' }>;

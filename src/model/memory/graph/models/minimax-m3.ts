@@ -15,7 +15,7 @@ import type { GraphScope } from '../graph-scope.ts';
 import { cacheInputs, embeddings, outputRows, positions, type CacheInputs } from '../inputs.ts';
 import { network, SHARED } from '../network.ts';
 import { OP, TYPE } from '../operations.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 import { finish } from './logits.ts';
 
 /** Positions that an empty cache is taken to have: `llama_kv_cache_msa_context::get_n_pos`, src/llama-kv-cache-msa.cpp. */

@@ -1,7 +1,7 @@
 import type { GraphScope } from '../graph-scope.ts';
 import { embeddings, outputRows } from '../inputs.ts';
 import { OP, UNARY } from '../operations.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 import { readState, stateInputs, type StateInputs } from './states.ts';
 
 /** RWKV 7: src/models/rwkv7.cpp and rwkv7-base.cpp. */

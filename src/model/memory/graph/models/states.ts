@@ -1,6 +1,6 @@
 import type { GraphScope } from '../graph-scope.ts';
 import { OP, TYPE } from '../operations.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 import { stateLengths } from '../../recurrent-state.ts';
 
 /** From which state each sequence of the ubatch goes on, and which states are only moved: here none. */

@@ -1,6 +1,6 @@
 import type { GraphScope } from '../graph-scope.ts';
 import { OP, UNARY } from '../operations.ts';
-import type { Tensor } from '../tensor-graph.ts';
+import type { Tensor } from '../tensor-store.ts';
 
 /** A stream mixed from copies, and how its update is spread over them again. */
 export interface MixedStream {
