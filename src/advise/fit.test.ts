@@ -1,11 +1,27 @@
 import { describe, expect, it } from 'vitest';
 import { readDeviceRecords, readMachineRecords, readModelRecords } from '../catalog/host/index.ts';
 import { resolveMachine } from '../catalog/index.ts';
-import { DEFAULT_CONTEXT, MIX_NAMES, ON_DEVICE, shapeOf, type MixName } from '../model/index.ts';
+import {
+  DEFAULT_CONTEXT,
+  MIX_NAMES,
+  ON_DEVICE,
+  parameterCount,
+  shapeOf,
+  type MixName,
+  type ModelShape,
+  type Placement,
+} from '../model/index.ts';
 import { bytes, GIB } from '../units/index.ts';
-import { fitModel, type Fit } from './fit.ts';
+import { fitModel, fitVerdict, type Fit } from './fit.ts';
 import { llamaFlags } from './llama-flags.ts';
-import { budgetOfMachine, carveOutSplits, SYSTEM_RESERVE, type MemoryBudget } from './memory-budget.ts';
+import { largestSmallerModel } from './smaller-model.ts';
+import {
+  budgetOfMachine,
+  budgetOnCores,
+  carveOutSplits,
+  systemReserve,
+  type MemoryBudget,
+} from './memory-budget.ts';
 
 const machines = readMachineRecords();
 const devices = readDeviceRecords();
@@ -19,15 +35,29 @@ function budgetNamed(id: string): MemoryBudget {
   return budget;
 }
 
+function shapeNamed(id: string): ModelShape {
+  const record = models.find((each) => each.id === id);
+  if (record === undefined) throw new Error(`no ${id}`);
+  return shapeOf(record);
+}
+
 function fitNamed(model: string, mix: MixName, contextTokens: number, machine: string): Fit {
-  const record = models.find(({ id }) => id === model);
-  if (record === undefined) throw new Error(`no ${model}`);
+  return fitWith(model, mix, contextTokens, budgetNamed(machine), ON_DEVICE);
+}
+
+function fitWith(
+  model: string,
+  mix: MixName,
+  contextTokens: number,
+  budget: MemoryBudget,
+  placement: Placement,
+): Fit {
   const fit = fitModel({
-    shape: shapeOf(record),
+    shape: shapeNamed(model),
     mix,
     settings: { ...DEFAULT_CONTEXT, contextTokens },
-    placement: ON_DEVICE,
-    budget: budgetNamed(machine),
+    placement,
+    budget,
     mixes: MIX_NAMES,
   });
   if ('unsupported' in fit) throw new Error(fit.unsupported);
@@ -73,6 +103,68 @@ describe('whether a model fits', () => {
     expect(fit.partial?.breakdown.deviceBytes).toBeLessThan(15 * GIB);
   });
 
+  it('counts every GPU by itself where there are two, and divides the layers by their memory', () => {
+    const fit = fitNamed('llama-3.3-70b', 'Q4_K_M', 8192, 'desktop-2x-rtx-3090');
+    expect(fit.verdict).toBe('fits');
+    const [first = 0, second = 0] = fit.breakdown.eachDeviceBytes;
+    // 41 of the 81 layers, the head included, are on the first.
+    const [cached = 0, rest = 0] = fit.breakdown.lines[1]?.eachDeviceBytes ?? [];
+    expect(cached / (cached + rest)).toBeCloseTo(41 / 80, 6);
+    expect(Math.max(first, second)).toBeLessThan(23 * GIB);
+  });
+
+  it('fails where one of two GPUs is given more than it has, though both together have enough', () => {
+    const budget = budgetNamed('desktop-2x-rtx-3090');
+    const fit = fitWith('llama-3.3-70b', 'Q4_K_M', 8192, budget, { ...ON_DEVICE, deviceShares: [3, 1] });
+    expect(fit.verdict).toBe('does-not-fit');
+    expect(fit.breakdown.deviceBytes).toBeLessThan(46 * GIB);
+  });
+
+  it('leaves a quarter of 8 GiB to the system, and 4 GiB of 16', () => {
+    expect(systemReserve(8 * GIB)).toBe(2 * GIB);
+    expect(systemReserve(16 * GIB)).toBe(4 * GIB);
+    expect(systemReserve(128 * GIB)).toBe(4 * GIB);
+    expect(fitNamed('llama-3.1-8b', 'Q4_K_M', 4096, 'raspberry-pi-5-8').verdict).toBe('fits');
+  });
+
+  it('proposes a smaller mix with a shorter context where neither alone would do', () => {
+    const wanted = 'mistral-small-3-24b-2501';
+    const fit = fitNamed(wanted, 'Q8_0', 32_768, 'raspberry-pi-5-8');
+    expect(fit).toMatchObject({ longestContextTokens: null, largestMix: null });
+    const { mix, contextTokens } = fit.reduced ?? { mix: 'Q8_0', contextTokens: 0 };
+    expect(fitNamed(wanted, mix, contextTokens, 'raspberry-pi-5-8').verdict).toBe('fits');
+    expect(fitNamed(wanted, mix, contextTokens + 256, 'raspberry-pi-5-8').verdict).not.toBe('fits');
+  });
+
+  it('names the largest other model that fits where nothing of the wanted one does', () => {
+    const budget = budgetNamed('raspberry-pi-5-8');
+    const fit = fitNamed('deepseek-v3', 'Q4_K_M', 4096, 'raspberry-pi-5-8');
+    expect(fit).toMatchObject({ longestContextTokens: null, largestMix: null, partial: null, reduced: null });
+    const settings = { ...DEFAULT_CONTEXT, contextTokens: 4096 };
+    const smaller = largestSmallerModel(
+      shapeNamed('deepseek-v3'),
+      models.map(shapeOf),
+      'Q4_K_M',
+      settings,
+      budget,
+    );
+    if (smaller === null) throw new Error('no model fits');
+    expect(fitVerdict(budget, smaller.breakdown)).toBe('fits');
+    const larger = models
+      .map(shapeOf)
+      .filter((shape) => parameterCount(shape) > parameterCount(smaller.shape));
+    expect(larger.length).toBeGreaterThan(50);
+    expect(parameterCount(smaller.shape)).toBeGreaterThan(7e9);
+  });
+
+  it('is a matter of all memory when the processor of a machine with shared memory computes', () => {
+    expect(budgetOnCores(budgetNamed('framework-desktop-395-128'))).toEqual({
+      kind: 'processor',
+      systemBytes: 128 * GIB,
+    });
+    expect(budgetOnCores(budgetNamed('desktop-rtx-4090'))).toBeNull();
+  });
+
   it('is refused where the engine refuses', () => {
     const record = models.find(({ id }) => id === 'llama-3.1-8b');
     if (record === undefined) throw new Error('no model');
@@ -93,14 +185,14 @@ describe('a division of shared memory', () => {
   it('lets the GPU use the carve-out and half of what the system keeps, unless the limit is raised', () => {
     const [small, raised] = carveOutSplits(bytes(128 * GIB));
     expect(small).toMatchObject({ carveOutBytes: 0.5 * GIB, sharedLimitBytes: 63.75 * GIB });
-    expect(raised?.sharedLimitBytes).toBe(127.5 * GIB - SYSTEM_RESERVE);
+    expect(raised?.sharedLimitBytes).toBe(127.5 * GIB - systemReserve(128 * GIB));
   });
 
   it('is not offered where it would leave the system nothing', () => {
     expect(carveOutSplits(bytes(64 * GIB)).map(({ name }) => name)).not.toContain('64 GB');
-    expect(carveOutSplits(bytes(32 * GIB)).every(({ systemBytes }) => systemBytes >= SYSTEM_RESERVE)).toBe(
-      true,
-    );
+    expect(
+      carveOutSplits(bytes(32 * GIB)).every(({ systemBytes }) => systemBytes >= systemReserve(32 * GIB)),
+    ).toBe(true);
   });
 
   it('starves the system when a large model leaves it too little', () => {
@@ -116,5 +208,13 @@ describe('the flags of llama-server', () => {
     expect(llamaFlags(settings, { gpuLayers: null, cpuMoeLayers: 7 }).join(' ')).toBe(
       '-c 8192 -ngl 999 -ncmoe 7 -np 4 --no-kv-unified -ctk q8_0 -fa on',
     );
+  });
+
+  it('have the shares of several GPUs where they were asked for, and nothing of GPUs where there are none', () => {
+    const settings = { ...DEFAULT_CONTEXT, contextTokens: 8192 };
+    expect(llamaFlags(settings, { ...ON_DEVICE, deviceShares: [3, 1] }).join(' ')).toBe(
+      '-c 8192 -ngl 999 -ts 3,1 -np 1 -fa on',
+    );
+    expect(llamaFlags(settings, null).join(' ')).toBe('-c 8192 -np 1 -fa on');
   });
 });

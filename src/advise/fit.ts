@@ -12,7 +12,14 @@ import {
   type Placement,
 } from '../model/index.ts';
 import { bytes, type Bytes } from '../units/index.ts';
-import { GPU_MARGIN, SYSTEM_RESERVE, type MemoryBudget, type MemorySplit } from './memory-budget.ts';
+import {
+  GPU_MARGIN,
+  placedOn,
+  systemMemory,
+  systemReserve,
+  type MemoryBudget,
+  type MemorySplit,
+} from './memory-budget.ts';
 
 export interface FitRequest {
   readonly shape: ModelShape;
@@ -44,8 +51,10 @@ export interface Fit {
   readonly breakdown: MemoryBreakdown;
   /** null: no machine was asked for. */
   readonly verdict: FitVerdict | null;
-  /** What the device has for the model, its margin taken off; of the best split. */
+  /** What the device has for the model, its margin taken off; of the best split, and of all GPUs together. */
   readonly availableBytes: Bytes | null;
+  /** The same of each GPU with memory of its own; null: there are none, or no machine was asked for. */
+  readonly eachAvailableBytes: readonly Bytes[] | null;
   readonly splits: readonly SplitFit[];
   /** Up to the longest that the model was trained for; null: none fits, or no machine was asked for. */
   readonly longestContextTokens: number | null;
@@ -53,6 +62,16 @@ export interface Fit {
   readonly largestMix: MixName | null;
   /** With fewer layers or experts on the GPU it would fit: how; null: needless, or it would not. */
   readonly partial: PartialPlacement | null;
+  /** Where neither a shorter context nor a smaller mix alone would do: both together; null: needless, or none fits. */
+  readonly reduced: ReducedFit | null;
+}
+
+/** A smaller mix with a context that fits. */
+export interface ReducedFit {
+  readonly mix: MixName;
+  /** The longest that fits. */
+  readonly contextTokens: number;
+  readonly breakdown: MemoryBreakdown;
 }
 
 /** A placement that keeps a part of the model in the system's memory. */
@@ -70,51 +89,88 @@ const CONTEXT_STEP = 256;
 
 /** Says what a model takes and whether a machine has it; or why the engine refuses the settings. */
 export function fitModel(request: FitRequest): Fit | { readonly unsupported: string } {
-  const { shape, mix, settings, placement, budget } = request;
+  const { shape, mix, settings, budget, mixes } = request;
   const backend = backendOf(budget);
+  const placement = placedOn(budget, request.placement);
   const weights: ModelWeights = { shape, tensors: tensorsOf(shape, mix) };
   const breakdown = memoryOf(weights, settings, placement, backend);
   if ('unsupported' in breakdown) return breakdown;
-  const none = { splits: [], longestContextTokens: null, largestMix: null, partial: null };
-  if (budget === null) return { breakdown, verdict: null, availableBytes: null, ...none };
-  const accounted = new Map<number, MemoryBreakdown | null>();
-  const at = (contextTokens: number): MemoryBreakdown | null => {
-    const before = accounted.get(contextTokens);
-    if (before !== undefined) return before;
-    const result = memoryOf(weights, { ...settings, contextTokens }, placement, backend);
-    const usable = 'unsupported' in result ? null : result;
-    accounted.set(contextTokens, usable);
-    return usable;
+  const none = { splits: [], longestContextTokens: null, largestMix: null, partial: null, reduced: null };
+  if (budget === null)
+    return { breakdown, verdict: null, availableBytes: null, eachAvailableBytes: null, ...none };
+  const accountOf = (each: ModelWeights): ((contextTokens: number) => MemoryBreakdown | null) => {
+    const accounted = new Map<number, MemoryBreakdown | null>();
+    return (contextTokens) => {
+      const before = accounted.get(contextTokens);
+      if (before !== undefined) return before;
+      const result = memoryOf(each, { ...settings, contextTokens }, placement, backend);
+      const usable = 'unsupported' in result ? null : result;
+      accounted.set(contextTokens, usable);
+      return usable;
+    };
   };
-  const splits =
-    budget.kind === 'shared' ? budget.splits.map((split) => fitSplit(split, breakdown, shape, at)) : [];
-  const verdictOf = (each: MemoryBreakdown | null): FitVerdict =>
-    each === null ? 'does-not-fit' : fitVerdict(budget, each);
-  const verdict = verdictOf(breakdown);
+  const fits = (each: MemoryBreakdown | null): each is MemoryBreakdown =>
+    each !== null && fitVerdict(budget, each) === 'fits';
+  const at = accountOf(weights);
+  const verdict = fitVerdict(budget, breakdown);
+  const longestContextTokens = longestContext(shape.contextLength, (tokens) => fits(at(tokens)));
+  const bySize = largestFirst(shape, mixes);
+  const largest = bySize.find((each) =>
+    fits(accountOf({ shape, tensors: tensorsOf(shape, each) })(settings.contextTokens)),
+  );
+  const partial =
+    verdict === 'fits' || budget.kind !== 'gpu'
+      ? null
+      : partialPlacement(weights, settings, request.placement, budget);
+  const isStuck = longestContextTokens === null && largest === undefined && partial === null;
   return {
     breakdown,
     verdict,
     availableBytes: available(budget),
-    splits,
-    longestContextTokens: longestContext(shape.contextLength, (tokens) => verdictOf(at(tokens)) === 'fits'),
-    largestMix: largestMix(request, (other) => {
-      const result = memoryOf(other, settings, placement, backend);
-      return !('unsupported' in result) && fitVerdict(budget, result) === 'fits';
-    }),
-    partial: verdict === 'fits' || budget.kind !== 'gpu' ? null : partialPlacement(weights, settings, budget),
+    eachAvailableBytes: budget.kind === 'gpu' ? budget.gpus.map(usableOf) : null,
+    splits:
+      budget.kind === 'shared' ? budget.splits.map((split) => fitSplit(split, breakdown, shape, at)) : [],
+    longestContextTokens,
+    largestMix: largest ?? null,
+    partial,
+    reduced: isStuck
+      ? reduce(shape, bySize, (each) => accountOf({ shape, tensors: tensorsOf(shape, each) }), fits)
+      : null,
   };
+}
+
+/** The largest mix of which any context fits, and the longest that does. */
+function reduce(
+  shape: ModelShape,
+  bySize: readonly MixName[],
+  accountOf: (mix: MixName) => (contextTokens: number) => MemoryBreakdown | null,
+  fits: (each: MemoryBreakdown | null) => each is MemoryBreakdown,
+): ReducedFit | null {
+  for (const mix of bySize) {
+    const at = accountOf(mix);
+    if (!fits(at(CONTEXT_STEP))) continue;
+    const contextTokens = longestContext(shape.contextLength, (tokens) => fits(at(tokens)));
+    const breakdown = contextTokens === null ? null : at(contextTokens);
+    if (contextTokens !== null && breakdown !== null) return { mix, contextTokens, breakdown };
+  }
+  return null;
 }
 
 /** The best verdict that the budget allows. */
 export function fitVerdict(budget: MemoryBudget, breakdown: MemoryBreakdown): FitVerdict {
   switch (budget.kind) {
     case 'processor':
-      return judgeRoom(budget.systemBytes - breakdown.totalBytes, true);
-    case 'gpu':
+      return judgeRoom(budget.systemBytes - breakdown.totalBytes, reserveOf(budget), true);
+    case 'gpu': {
+      const reserve = reserveOf(budget);
       return judgeRoom(
-        budget.systemBytes === null ? SYSTEM_RESERVE : budget.systemBytes - breakdown.hostBytes,
-        breakdown.deviceBytes + GPU_MARGIN * budget.devices <= budget.gpuBytes,
+        budget.systemBytes === null ? reserve : budget.systemBytes - breakdown.hostBytes,
+        reserve,
+        breakdown.eachDeviceBytes.every(
+          (taken, device) => taken <= usableOf(budget.gpus[device] ?? bytes(0)),
+        ),
       );
+    }
     case 'shared': {
       const verdicts = new Set(budget.splits.map((split) => judgeSplit(split, breakdown).verdict));
       if (verdicts.has('fits')) return 'fits';
@@ -123,9 +179,15 @@ export function fitVerdict(budget: MemoryBudget, breakdown: MemoryBreakdown): Fi
   }
 }
 
-function judgeRoom(systemLeft: number, fitsDevice: boolean): FitVerdict {
+/** What is left of a GPU's memory beside its margin. */
+const usableOf = (memory: Bytes): Bytes => bytes(Math.max(0, memory - GPU_MARGIN));
+
+/** What the system is left; nothing where its memory is not known. */
+const reserveOf = (budget: MemoryBudget): number => systemReserve(systemMemory(budget) ?? 0);
+
+function judgeRoom(systemLeft: number, reserve: number, fitsDevice: boolean): FitVerdict {
   if (!fitsDevice || systemLeft < 0) return 'does-not-fit';
-  return systemLeft < SYSTEM_RESERVE ? 'starves' : 'fits';
+  return systemLeft < reserve ? 'starves' : 'fits';
 }
 
 /** The carve-out is filled first, then the memory that the system shares; what is left is the system's. */
@@ -137,7 +199,11 @@ function judgeSplit(
   const shared = Math.max(0, breakdown.deviceBytes - split.carveOutBytes);
   const systemLeft = split.systemBytes - shared - breakdown.hostBytes;
   return {
-    verdict: judgeRoom(systemLeft, breakdown.deviceBytes <= addressable),
+    verdict: judgeRoom(
+      systemLeft,
+      systemReserve(split.carveOutBytes + split.systemBytes),
+      breakdown.deviceBytes <= addressable,
+    ),
     addressableBytes: addressable,
     systemLeftBytes: systemLeft,
   };
@@ -163,15 +229,15 @@ function fitSplit(
 function available(budget: MemoryBudget): Bytes {
   switch (budget.kind) {
     case 'processor':
-      return bytes(Math.max(0, budget.systemBytes - SYSTEM_RESERVE));
+      return bytes(Math.max(0, budget.systemBytes - reserveOf(budget)));
     case 'gpu':
-      return bytes(Math.max(0, budget.gpuBytes - GPU_MARGIN * budget.devices));
+      return bytes(budget.gpus.reduce((sum, memory) => sum + usableOf(memory), 0));
     case 'shared':
       return bytes(
         Math.max(
           0,
           ...budget.splits.map(({ carveOutBytes, sharedLimitBytes, systemBytes }) =>
-            Math.min(carveOutBytes + sharedLimitBytes, carveOutBytes + systemBytes - SYSTEM_RESERVE),
+            Math.min(carveOutBytes + sharedLimitBytes, carveOutBytes + systemBytes - reserveOf(budget)),
           ),
         ),
       );
@@ -191,28 +257,28 @@ function longestContext(most: number, fits: (tokens: number) => boolean): number
   return low === 0 ? null : low * CONTEXT_STEP;
 }
 
-/** The first that fits, from the largest down. */
-function largestMix({ shape, mixes }: FitRequest, fits: (weights: ModelWeights) => boolean): MixName | null {
-  const bySize = [...weightBytesInMixes(shape, mixes)].sort(([, a], [, b]) => b - a);
-  return bySize.find(([mix]) => fits({ shape, tensors: tensorsOf(shape, mix) }))?.[0] ?? null;
+/** The mixes, from the one in which the model is largest down. */
+function largestFirst(shape: ModelShape, mixes: readonly MixName[]): MixName[] {
+  return [...weightBytesInMixes(shape, mixes)].sort(([, a], [, b]) => b - a).map(([mix]) => mix);
 }
 
 /** The fewest experts, or without experts the fewest layers, that have to stay in the system's memory. */
 function partialPlacement(
   weights: ModelWeights,
   settings: ContextMemorySettings,
+  wanted: Placement,
   budget: MemoryBudget,
 ): PartialPlacement | null {
   const { shape } = weights;
   const placements: Placement[] = Array.from({ length: shape.layers }, (_, index) =>
     shape.experts === null
-      ? { gpuLayers: shape.layers - index, cpuMoeLayers: 0 }
-      : { gpuLayers: null, cpuMoeLayers: index + 1 },
+      ? { ...wanted, gpuLayers: shape.layers - index, cpuMoeLayers: 0 }
+      : { ...wanted, gpuLayers: null, cpuMoeLayers: index + 1 },
   );
   const fits = (index: number): PartialPlacement | null => {
     const placement = placements[index];
     if (placement === undefined) return null;
-    const breakdown = memoryOf(weights, settings, placement, backendOf(budget));
+    const breakdown = memoryOf(weights, settings, placedOn(budget, placement), backendOf(budget));
     if ('unsupported' in breakdown) return null;
     return fitVerdict(budget, breakdown) === 'fits' ? { placement, breakdown } : null;
   };

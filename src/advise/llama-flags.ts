@@ -3,10 +3,12 @@ import { DEFAULT_CONTEXT, type ContextMemorySettings, type Placement } from '../
 /** Means all layers to llama.cpp, whatever the model has. */
 const ALL_LAYERS = 999;
 
-/** The flags of llama-server that make this context; those that are its defaults are left out (common/arg.cpp). */
-export function llamaFlags(settings: ContextMemorySettings, placement: Placement): string[] {
-  const flags = ['-c', String(settings.contextTokens), '-ngl', String(placement.gpuLayers ?? ALL_LAYERS)];
-  if (placement.cpuMoeLayers > 0) flags.push('-ncmoe', String(placement.cpuMoeLayers));
+/**
+ * The flags of llama-server that make this context; those that are its defaults are left out (common/arg.cpp).
+ * @param placement - null: there is no GPU.
+ */
+export function llamaFlags(settings: ContextMemorySettings, placement: Placement | null): string[] {
+  const flags = ['-c', String(settings.contextTokens), ...placementFlags(placement)];
   // The server makes four slots unless it is told otherwise.
   flags.push('-np', String(settings.sequences));
   if (settings.sequences > 1) flags.push(settings.unifiedCache ? '--kv-unified' : '--no-kv-unified');
@@ -17,4 +19,15 @@ export function llamaFlags(settings: ContextMemorySettings, placement: Placement
   if (settings.cacheTypeV !== 'F16') flags.push('-ctv', settings.cacheTypeV.toLowerCase());
   flags.push('-fa', settings.flashAttention ? 'on' : 'off');
   return flags;
+}
+
+function placementFlags(placement: Placement | null): string[] {
+  if (placement === null) return [];
+  const { gpuLayers, cpuMoeLayers, deviceShares } = placement;
+  return [
+    '-ngl',
+    String(gpuLayers ?? ALL_LAYERS),
+    ...(cpuMoeLayers > 0 ? ['-ncmoe', String(cpuMoeLayers)] : []),
+    ...(deviceShares === undefined ? [] : ['-ts', deviceShares.join(',')]),
+  ];
 }

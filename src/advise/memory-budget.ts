@@ -1,5 +1,6 @@
 import { computesOnCores, type CatalogDevice, type MachineRecord } from '../catalog/index.ts';
 import type { Fact, MachineFacts } from '../machine/index.ts';
+import type { Placement } from '../model/index.ts';
 import { bytes, GIB, MIB, type Bytes } from '../units/index.ts';
 
 /** How the memory that a GPU shares with the processor is divided. */
@@ -21,19 +22,28 @@ export type MemoryBudget =
   | { readonly kind: 'processor'; readonly systemBytes: Bytes }
   | {
       readonly kind: 'gpu';
-      readonly devices: number;
-      /** Of all devices together. */
-      readonly gpuBytes: Bytes;
+      /** The memory of each. */
+      readonly gpus: readonly Bytes[];
       /** null: not known, as for the computers of the catalogue. */
       readonly systemBytes: Bytes | null;
     }
   | { readonly kind: 'shared'; readonly totalBytes: Bytes; readonly splits: readonly MemorySplit[] };
 
 /**
- * What the rest of the system needs: 4 GiB, the least memory with which Windows 11 is allowed to be sold
+ * What the rest of a large system needs: 4 GiB, the least memory with which Windows 11 is allowed to be sold
  * (learn.microsoft.com, Windows minimum hardware requirements); a Linux desktop with a browser takes about the same.
  */
-export const SYSTEM_RESERVE = bytes(4 * GIB);
+const SYSTEM_RESERVE = bytes(4 * GIB);
+
+/**
+ * The part that is left to the system where it has less than 16 GiB: a quarter. No source names a figure; it is the
+ * least that Apple leaves by default (`defaultGpuShare` of its devices), and 2 GiB of a Raspberry Pi with 8.
+ */
+const RESERVED_FRACTION = 0.25;
+
+/** What is left to the rest of a system with so much memory. */
+export const systemReserve = (totalBytes: number): Bytes =>
+  bytes(Math.min(SYSTEM_RESERVE, totalBytes * RESERVED_FRACTION));
 
 /** Memory that llama.cpp leaves free on a GPU when it fits a model by itself (`fit_params_target`, common/common.h). */
 export const GPU_MARGIN = bytes(GIB);
@@ -52,11 +62,12 @@ const DEFAULT_SHARED_FRACTION = 0.5;
 
 /** The splits of a computer whose firmware carves the GPU's memory out of the system's. */
 export function carveOutSplits(totalBytes: Bytes): MemorySplit[] {
-  return CARVE_OUTS.filter((carveOut) => carveOut.bytes + SYSTEM_RESERVE < totalBytes).flatMap((carveOut) => {
+  const reserve = systemReserve(totalBytes);
+  return CARVE_OUTS.filter((carveOut) => carveOut.bytes + reserve < totalBytes).flatMap((carveOut) => {
     const systemBytes = bytes(totalBytes - carveOut.bytes);
     const split = { carveOutBytes: carveOut.bytes, systemBytes };
     const half = bytes(systemBytes * DEFAULT_SHARED_FRACTION);
-    const most = bytes(systemBytes - SYSTEM_RESERVE);
+    const most = bytes(systemBytes - reserve);
     return [
       { ...split, name: carveOut.name, sharedLimitBytes: half, isDefaultLimit: true },
       ...(most > half
@@ -69,7 +80,7 @@ export function carveOutSplits(totalBytes: Bytes): MemorySplit[] {
 /** The one or two ways in which a GPU without a carve-out may use the memory that it shares. */
 function limitSplits(totalBytes: Bytes, defaultBytes: Bytes, raisedName: string | null): MemorySplit[] {
   const split = { carveOutBytes: bytes(0), systemBytes: totalBytes };
-  const most = bytes(totalBytes - SYSTEM_RESERVE);
+  const most = bytes(totalBytes - systemReserve(totalBytes));
   return [
     { ...split, name: 'as delivered', sharedLimitBytes: defaultBytes, isDefaultLimit: true },
     ...(raisedName !== null && most > defaultBytes
@@ -98,7 +109,8 @@ export function budgetOfDevice(
   if (computesOnCores(device)) return { kind: 'processor', systemBytes: total };
   const { sharedMemory } = device;
   if (sharedMemory === null || device.kind === 'discrete-gpu') {
-    return { kind: 'gpu', devices, gpuBytes: total, systemBytes: null };
+    const each = bytes(total / devices);
+    return { kind: 'gpu', gpus: Array<Bytes>(devices).fill(each), systemBytes: null };
   }
   if (device.vendor === 'AMD') return { kind: 'shared', totalBytes: total, splits: carveOutSplits(total) };
   const share = sharedMemory.defaultGpuShare?.find(
@@ -148,9 +160,27 @@ export function budgetOfFacts(facts: MachineFacts): MemoryBudget | null {
     const own = valueOf(gpu.memoryTotalBytes);
     return own === undefined || valueOf(gpu.integrated) === true ? [] : [own];
   });
-  if (gpus.length > 0) {
-    const gpuBytes = bytes(gpus.reduce((sum, each) => sum + each, 0));
-    return { kind: 'gpu', devices: gpus.length, gpuBytes, systemBytes };
-  }
+  if (gpus.length > 0) return { kind: 'gpu', gpus, systemBytes };
+  return systemBytes === null ? null : { kind: 'processor', systemBytes };
+}
+
+/** The memory of everything that a budget has, in which the system needs its part; null: not known. */
+export function systemMemory(budget: MemoryBudget): Bytes | null {
+  return budget.kind === 'shared' ? budget.totalBytes : budget.systemBytes;
+}
+
+/**
+ * The placement with the shares of several GPUs: the engine divides the layers by the memory that each has free, unless
+ * it is told how.
+ */
+export function placedOn(budget: MemoryBudget | null, placement: Placement): Placement {
+  if (budget?.kind !== 'gpu' || budget.gpus.length < 2 || placement.deviceShares !== undefined)
+    return placement;
+  return { ...placement, deviceShares: budget.gpus };
+}
+
+/** The budget of the same machine when its processor computes; null: its memory is not known. */
+export function budgetOnCores(budget: MemoryBudget | null): MemoryBudget | null {
+  const systemBytes = budget === null ? null : systemMemory(budget);
   return systemBytes === null ? null : { kind: 'processor', systemBytes };
 }

@@ -63,6 +63,17 @@ describe('ridgepoint models add', () => {
     expect(record.publishedParameters[0]?.count).toBe(parameterCount(shape));
   });
 
+  it('says that it replaces another model of the user', async () => {
+    const file = path.join(folder, 'config.json');
+    recording = fresh();
+    await addModel(file, { id: 'twice' }, context());
+    expect(recording.err).toEqual([]);
+    await addModel(file, { id: 'twice' }, context());
+    expect(recording.err.join()).toMatch(
+      /^It replaces the model of yours that had this name, from .*config\.json/,
+    );
+  });
+
   it('lets a model of the user take the place of the one of the catalogue with the same name', async () => {
     const file = path.join(folder, 'config.json');
     const organisations = (): string[] =>

@@ -28,8 +28,15 @@ export async function addModel(source: string, flags: AddFlags, context: CliCont
   }
   const described = describe(await place.read(), id, place.label);
   const record = recordOf(described, place);
-  const target = await writeOwnModel(ownModelsDirectory(context.paths), record);
+  const folder = ownModelsDirectory(context.paths);
+  const before = readOwnModels(folder).find((each) => each.id === id);
+  const target = await writeOwnModel(folder, record);
   context.stdout(`${id} was written to ${target}; every command knows it now.`);
+  if (before !== undefined) {
+    context.stderr(
+      `It replaces the model of yours that had this name, from ${before.source.path}; --id gives it another name.`,
+    );
+  }
   const hidden = hiddenBy([record], readModelRecords()).map((each) => each.id);
   if (hidden.length > 0) {
     context.stderr(

@@ -111,6 +111,10 @@ describe('the command line', () => {
       argv: ['fit', 'llama-3.1-8b', '--machine', 'nope'],
       reason: 'to list single devices: ridgepoint devices',
     },
+    {
+      argv: 'fit llama-3.1-8b --machine desktop-rtx-4090 --tensor-split 3,1'.split(' '),
+      reason: '--tensor-split has 2 shares, but RTX 4090 desktop has one GPU',
+    },
     { argv: ['cache', 'remove', 'nope'], reason: 'There is no nope in the cache' },
     {
       argv: ['predict', '--batch', 'no.jsonl', '-o', 'x.jsonl'],

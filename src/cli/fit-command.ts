@@ -33,6 +33,12 @@ export function configureFit(command: Command, enter: Enter): void {
     .addOption(
       integer('--n-cpu-moe <layers>', 'layers whose experts stay in system memory, -ncmoe', 0).default(0),
     )
+    .addOption(
+      new Option(
+        '--tensor-split <shares>',
+        'shares in which several GPUs get the layers, as in 3,1, -ts (default: by their memory)',
+      ).argParser(shares),
+    )
     .addOption(new Option('--flash-attn <how>', 'flash attention, -fa').choices(['on', 'off']).default('on'))
     .option('--json', 'print one JSON document')
     .action((model: string, flags: FitFlags) =>
@@ -48,4 +54,17 @@ function integer(flags: string, what: string, least: number): Option {
     }
     return value;
   });
+}
+
+/** `llama_max_devices`, src/llama.cpp. */
+const MOST_DEVICES = 16;
+
+function shares(text: string): readonly number[] {
+  const values = text.split(',').map((each) => (each.trim() === '' ? NaN : Number(each)));
+  const isShares =
+    values.length <= MOST_DEVICES &&
+    values.every((each) => Number.isFinite(each) && each >= 0) &&
+    values.some((each) => each > 0);
+  if (!isShares) throw new InvalidArgumentError('It has to be numbers with commas between, as in 3,1.');
+  return values;
 }

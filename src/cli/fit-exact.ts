@@ -38,6 +38,7 @@ export async function askEngine(
         modelPath: file,
         gpuLayers: placement.gpuLayers ?? -1,
         cpuMoeLayers: placement.cpuMoeLayers,
+        tensorSplit: placement.deviceShares,
         contexts: [
           {
             ...settings,

@@ -15,6 +15,8 @@ export interface FitFlags {
   readonly ubatchSize: number;
   readonly nGpuLayers: number;
   readonly nCpuMoe: number;
+  /** Shares in which several GPUs get the layers. */
+  readonly tensorSplit?: readonly number[];
   readonly flashAttn: 'on' | 'off';
   readonly json?: boolean;
 }

@@ -1,9 +1,9 @@
 import type { Fit, FitVerdict, SplitFit } from '../advise/index.ts';
-import type { MemoryKind } from '../model/index.ts';
+import type { MemoryKind, MemoryLine } from '../model/index.ts';
 import { bytes, formatBytes, type Bytes } from '../units/index.ts';
 
-/** A line of the table: what, on the device, in the system's memory. */
-type FitRow = readonly [what: string, device: string, host: string];
+/** A line of the table: what, on each GPU, in the system's memory. */
+type FitRow = readonly [what: string, ...places: readonly string[]];
 
 const KIND_NAMES: Readonly<Record<MemoryKind, string>> = {
   weights: 'weights',
@@ -13,18 +13,27 @@ const KIND_NAMES: Readonly<Record<MemoryKind, string>> = {
   output: 'logits for the caller',
 };
 
-/** The breakdown as rows, what takes nothing left out, with the sum. */
+/** The places that a model takes memory in: the GPUs that there are, and the system's memory. */
+export function fitPlaces({ breakdown }: Fit): string[] {
+  const { eachDeviceBytes, deviceBytes } = breakdown;
+  if (deviceBytes === 0) return ['system memory'];
+  const gpus = eachDeviceBytes.length === 1 ? ['GPU'] : eachDeviceBytes.map((_, device) => `GPU ${device}`);
+  return [...gpus, 'system memory'];
+}
+
+/** The breakdown as rows, what takes nothing left out, with the sum; the columns are {@link fitPlaces}. */
 export function fitRows({ breakdown }: Fit): FitRow[] {
   const amount = (size: Bytes): string => (size === 0 ? '' : formatBytes(size));
+  const amounts = ({
+    eachDeviceBytes,
+    hostBytes,
+  }: Pick<MemoryLine, 'eachDeviceBytes' | 'hostBytes'>): string[] =>
+    (breakdown.deviceBytes > 0 ? [...eachDeviceBytes, hostBytes] : [hostBytes]).map(amount);
   return [
     ...breakdown.lines
       .filter(({ deviceBytes, hostBytes }) => deviceBytes + hostBytes > 0)
-      .map(({ kind, deviceBytes, hostBytes }): FitRow => [
-        KIND_NAMES[kind],
-        amount(deviceBytes),
-        amount(hostBytes),
-      ]),
-    ['together', amount(breakdown.deviceBytes), amount(breakdown.hostBytes)],
+      .map((line): FitRow => [KIND_NAMES[line.kind], ...amounts(line)]),
+    ['together', ...amounts(breakdown)],
   ];
 }
 
@@ -39,32 +48,50 @@ const BAR_LETTERS: Readonly<Record<MemoryKind, string>> = {
 const BAR_WIDTH = 60;
 
 /**
- * Where the model lies in what is available: a bar as wide as the larger of the two, with what is free as dots, and a
- * mark where what is available ends; then what the letters mean.
+ * Where the model lies in what is available: a bar for each GPU, as wide as the larger of the two, with what is free as
+ * dots, and a mark where what is available ends.
  */
-export function fitBar({ breakdown, availableBytes }: Fit): string {
-  const onDevice = breakdown.deviceBytes > 0;
-  const taken = onDevice ? breakdown.deviceBytes : breakdown.hostBytes;
-  const whole = Math.max(taken, availableBytes ?? 0);
+export function fitBars({ breakdown, availableBytes, eachAvailableBytes }: Fit): string[] {
+  const { eachDeviceBytes, deviceBytes, lines } = breakdown;
+  if (deviceBytes === 0) {
+    return [
+      bar(
+        lines.map(({ kind, hostBytes }) => [kind, hostBytes]),
+        availableBytes,
+      ),
+    ];
+  }
+  return eachDeviceBytes.map((_, device) => {
+    const parts = lines.map((line): BarPart => [line.kind, line.eachDeviceBytes[device] ?? 0]);
+    const name = eachDeviceBytes.length === 1 ? '' : `GPU ${device}  `;
+    return `${name}${bar(parts, eachAvailableBytes?.[device] ?? availableBytes)}`;
+  });
+}
+
+type BarPart = readonly [kind: MemoryKind, bytes: number];
+
+function bar(parts: readonly BarPart[], available: Bytes | null): string {
+  const taken = parts.reduce((sum, [, size]) => sum + size, 0);
+  const whole = Math.max(taken, available ?? 0);
   const cells = (size: number): number => Math.round((size / whole) * BAR_WIDTH);
   let filled = '';
   let reached = 0;
-  for (const line of breakdown.lines) {
-    reached += onDevice ? line.deviceBytes : line.hostBytes;
-    filled = filled.padEnd(cells(reached), BAR_LETTERS[line.kind]);
+  for (const [kind, size] of parts) {
+    reached += size;
+    filled = filled.padEnd(cells(reached), BAR_LETTERS[kind]);
   }
-  const bar = filled.padEnd(BAR_WIDTH, '·');
-  if (availableBytes === null) return `${bar}  ${formatBytes(bytes(taken))}`;
-  const limit = cells(availableBytes);
-  const marked = limit >= BAR_WIDTH ? `${bar}|` : `${bar.slice(0, limit)}|${bar.slice(limit)}`;
-  return `${marked}  ${formatBytes(bytes(taken))} of ${formatBytes(availableBytes)}`;
+  const drawn = filled.padEnd(BAR_WIDTH, '·');
+  if (available === null) return `${drawn}  ${formatBytes(bytes(taken))}`;
+  const limit = cells(available);
+  const marked = limit >= BAR_WIDTH ? `${drawn}|` : `${drawn.slice(0, limit)}|${drawn.slice(limit)}`;
+  return `${marked}  ${formatBytes(bytes(taken))} of ${formatBytes(available)}`;
 }
 
 export const FIT_BAR_KEY = '█ weights  ▓ KV cache  ▒ state  ░ compute  · free  | the end of what there is';
 
 /** The judgement in a sentence. */
 export function fitSentence(fit: Fit, contextTokens: number): string | null {
-  const { verdict, longestContextTokens, largestMix } = fit;
+  const { verdict, longestContextTokens, largestMix, reduced } = fit;
   if (verdict === null) return null;
   const context = `${contextTokens} tokens`;
   if (verdict === 'fits') return `Fits, with a context of ${context}.`;
@@ -75,6 +102,11 @@ export function fitSentence(fit: Fit, contextTokens: number): string | null {
   const remedies = [
     ...(longestContextTokens === null ? [] : [`a context of up to ${longestContextTokens} tokens fits`]),
     ...(largestMix === null ? [] : [`at this context ${largestMix} fits`]),
+    ...(reduced === null
+      ? []
+      : [
+          `${reduced.mix} with a context of up to ${reduced.contextTokens} tokens fits, in ${formatBytes(reduced.breakdown.totalBytes)}`,
+        ]),
   ];
   return remedies.length === 0 ? reason : `${reason} But ${remedies.join(', and ')}.`;
 }

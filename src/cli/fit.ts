@@ -4,10 +4,12 @@ import {
   budgetOfFacts,
   budgetOfMachine,
   fitModel,
+  largestSmallerModel,
   llamaFlags,
   type Fit,
   type MemoryBudget,
   type PartialPlacement,
+  type SmallerModel,
 } from '../advise/index.ts';
 import { readDeviceRecordsNaming, readMachineRecordsNaming } from '../catalog/host/index.ts';
 import { findDevice, findMachine, resolveMachine } from '../catalog/index.ts';
@@ -15,8 +17,10 @@ import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
   contextNote,
   MIX_NAMES,
+  shapeOf,
   type ContextMemorySettings,
   type KvCacheType,
+  type MixName,
   type ModelShape,
   type Placement,
 } from '../model/index.ts';
@@ -24,8 +28,8 @@ import { formatBytes } from '../units/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import type { FitFlags } from './fit-options.ts';
-import { FIT_BAR_KEY, fitBar, fitRows, fitSentence, splitRows } from './fit-text.ts';
-import { knownModelsNaming } from './known-models.ts';
+import { FIT_BAR_KEY, fitBars, fitPlaces, fitRows, fitSentence, splitRows } from './fit-text.ts';
+import { knownModels, knownModelsNaming } from './known-models.ts';
 import { warnOfOtherTypes } from './other-types.ts';
 import { printDocument, printTable } from './output.ts';
 
@@ -44,11 +48,13 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
   warnOfOtherTypes(named, context);
   const { id, title, shape, mix: quantisation } = named;
   const settings = settingsOf(flags, shape);
+  const machine = await budgetFor(flags.machine);
   const placement: Placement = {
     gpuLayers: flags.nGpuLayers < 0 ? null : flags.nGpuLayers,
     cpuMoeLayers: flags.nCpuMoe,
+    ...sharesFor(flags, machine),
   };
-  const machine = await budgetFor(flags.machine);
+  warnOfPlacement(flags, machine, shape, context);
   const fit = fitModel({
     shape,
     mix: quantisation,
@@ -67,14 +73,8 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
   const { contextTokens, sequences, unifiedCache } = settings;
   const note = contextNote(shape, unifiedCache ? contextTokens : Math.floor(contextTokens / sequences));
   const chosen = fit.partial?.placement ?? placement;
-  const llama = llamaFlags(settings, chosen);
-  // A command that is known to fail is no advice: without a fit it is that of the longest context that has one.
-  const runs = fit.verdict === null || fit.verdict === 'fits' || fit.partial !== null;
-  const proposed = runs
-    ? llama
-    : fit.longestContextTokens === null
-      ? null
-      : llamaFlags({ ...settings, contextTokens: fit.longestContextTokens }, placement);
+  const onGpu = (each: Placement): Placement | null => (machine.budget.kind === 'processor' ? null : each);
+  const smaller = isStuck(fit) ? smallerModel(shape, quantisation, settings, machine, context) : null;
   if (flags.json === true) {
     printDocument(context, 'fit', {
       model: { id, quantisation },
@@ -83,7 +83,16 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
       placement,
       ...fit,
       note,
-      llamaFlags: llama,
+      llamaFlags: llamaFlags(settings, onGpu(chosen)),
+      ...(smaller === null
+        ? {}
+        : {
+            smallerModel: {
+              id: smaller.shape.id,
+              contextTokens: smaller.contextTokens,
+              totalBytes: smaller.breakdown.totalBytes,
+            },
+          }),
       ...(exact === null ? {} : { engine: exact }),
     });
     return 0;
@@ -95,12 +104,99 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
       settings,
       note,
       isHostKnown: machine.budget.kind !== 'gpu' || machine.budget.systemBytes !== null,
-      llama: proposed,
+      llama: proposal(fit, settings, onGpu(chosen), onGpu(placement)),
+      smaller: isStuck(fit) ? smallerSentence(smaller, quantisation, machine.name) : null,
     },
     context,
   );
   if (exact !== null) (await import('./fit-exact.ts')).printEngine(exact, context);
   return 0;
+}
+
+/** Whether neither a shorter context, nor a smaller quantisation, nor a part in the system's memory would do. */
+function isStuck({ verdict, longestContextTokens, largestMix, partial, reduced }: Fit): boolean {
+  return (
+    verdict !== null &&
+    verdict !== 'fits' &&
+    longestContextTokens === null &&
+    largestMix === null &&
+    partial === null &&
+    reduced === null
+  );
+}
+
+/** What llama-server is to be called with: a command that is known to fail is no advice. null: nothing fits. */
+function proposal(
+  fit: Fit,
+  settings: ContextMemorySettings,
+  chosen: Placement | null,
+  wanted: Placement | null,
+): readonly string[] | null {
+  const { verdict, partial, longestContextTokens, largestMix, reduced } = fit;
+  const file = (mix: string | null): string[] => ['-m', mix === null ? 'MODEL.gguf' : `MODEL-${mix}.gguf`];
+  if (verdict === null || verdict === 'fits' || partial !== null) {
+    return [...file(null), ...llamaFlags(settings, chosen)];
+  }
+  if (longestContextTokens !== null) {
+    return [...file(null), ...llamaFlags({ ...settings, contextTokens: longestContextTokens }, wanted)];
+  }
+  if (largestMix !== null) return [...file(largestMix), ...llamaFlags(settings, wanted)];
+  if (reduced === null) return null;
+  const { mix, contextTokens } = reduced;
+  return [...file(mix), ...llamaFlags({ ...settings, contextTokens }, wanted)];
+}
+
+/** Only asked for where nothing of the wanted model fits: the whole catalogue takes longer to read than one model. */
+function smallerModel(
+  shape: ModelShape,
+  mix: MixName,
+  settings: ContextMemorySettings,
+  { budget }: NamedBudget,
+  context: CliContext,
+): SmallerModel | null {
+  return largestSmallerModel(shape, knownModels(context).map(shapeOf), mix, settings, budget);
+}
+
+function smallerSentence(smaller: SmallerModel | null, mix: MixName, machine: string): string {
+  const none = 'Nothing of it fits, not with the smallest quantisation and the shortest context either.';
+  if (smaller === null) return `${none} No model of the catalogue fits ${machine} in ${mix}.`;
+  const { shape, contextTokens, breakdown } = smaller;
+  return `${none} The largest model that does is ${shape.id}: ${formatBytes(breakdown.totalBytes)} in ${mix} with a context of ${contextTokens} tokens (ridgepoint fit ${shape.id}:${mix} --ctx ${contextTokens}).`;
+}
+
+/** The shares that were asked for, one for each GPU: those that are not named get nothing, as in llama.cpp. */
+function sharesFor(
+  { tensorSplit }: FitFlags,
+  { name, budget }: NamedBudget,
+): Pick<Placement, 'deviceShares'> {
+  if (tensorSplit === undefined) return {};
+  const gpus = budget.kind === 'gpu' ? budget.gpus.length : budget.kind === 'shared' ? 1 : 0;
+  if (tensorSplit.length > gpus) {
+    throw new CommandFailure(
+      `--tensor-split has ${tensorSplit.length} shares, but ${name} has ${gpus === 1 ? 'one GPU' : `${gpus} GPUs`}; name as many as there are, or fewer.`,
+    );
+  }
+  const shares = Array.from({ length: gpus }, (_, device) => tensorSplit[device] ?? 0);
+  return { deviceShares: shares };
+}
+
+/** Says of settings that change nothing that they do not. */
+function warnOfPlacement(
+  flags: FitFlags,
+  { name, budget }: NamedBudget,
+  shape: ModelShape,
+  context: CliContext,
+): void {
+  const warn = (text: string): void => {
+    context.stderr(`warning: ${text}`);
+  };
+  if (flags.nCpuMoe > 0 && shape.experts === null) {
+    warn(
+      `--n-cpu-moe changes nothing: ${shape.id} has no experts; --n-gpu-layers leaves whole layers in the system's memory.`,
+    );
+  } else if (budget.kind === 'processor' && (flags.nCpuMoe > 0 || flags.nGpuLayers >= 0)) {
+    warn(`--n-gpu-layers and --n-cpu-moe change nothing: llama.cpp has no GPU on ${name}.`);
+  }
 }
 
 function settingsOf(flags: FitFlags, shape: ModelShape): ContextMemorySettings {
@@ -175,9 +271,10 @@ function partialSentence({ placement, breakdown }: PartialPlacement, isHostKnown
       ? `the experts of ${cpuMoeLayers} layers (-ncmoe ${cpuMoeLayers})`
       : `all but ${gpuLayers} ${gpuLayers === 1 ? 'layer' : 'layers'} (-ngl ${gpuLayers})`;
   const beside = formatBytes(breakdown.hostBytes);
+  const gpu = breakdown.eachDeviceBytes.length > 1 ? 'the GPUs' : 'the GPU';
   return isHostKnown
-    ? `With ${how} in the system's memory it fits: ${formatBytes(breakdown.deviceBytes)} on the GPU and ${beside} beside it.`
-    : `With ${how} in the system's memory it fits, if ${beside} of that are free: the GPU then holds ${formatBytes(breakdown.deviceBytes)}.`;
+    ? `With ${how} in the system's memory it fits: ${formatBytes(breakdown.deviceBytes)} on ${gpu} and ${beside} beside.`
+    : `With ${how} in the system's memory it fits, if ${beside} of that are free; ${formatBytes(breakdown.deviceBytes)} are then on ${gpu}.`;
 }
 
 interface Printed {
@@ -189,22 +286,24 @@ interface Printed {
   readonly isHostKnown: boolean;
   /** What llama.cpp is to be called with; null where nothing was found that fits. */
   readonly llama: readonly string[] | null;
+  /** Where nothing fits: what would. */
+  readonly smaller: string | null;
 }
 
-function print({ title, fit, settings, note, isHostKnown, llama }: Printed, context: CliContext): void {
+function print(
+  { title, fit, settings, note, isHostKnown, llama, smaller }: Printed,
+  context: CliContext,
+): void {
   context.stdout(`${context.colors.bold(title)}\n`);
-  const onDevice = fit.breakdown.deviceBytes > 0;
-  const amounts = fitRows(fit).map((row) => (onDevice ? row : [row[0], row[2]]));
   printTable(
     context,
-    onDevice
-      ? [{ title: '' }, { title: 'GPU', align: 'right' }, { title: 'system memory', align: 'right' }]
-      : [{ title: '' }, { title: 'system memory', align: 'right' }],
-    amounts,
+    [{ title: '' }, ...fitPlaces(fit).map((title) => ({ title, align: 'right' as const }))],
+    fitRows(fit),
   );
-  context.stdout(`\n${fitBar(fit)}\n${context.colors.dim(FIT_BAR_KEY)}\n`);
+  context.stdout(`\n${fitBars(fit).join('\n')}\n${context.colors.dim(FIT_BAR_KEY)}\n`);
   const sentence = fitSentence(fit, settings.contextTokens);
   if (sentence !== null) context.stdout(sentence);
+  if (smaller !== null) context.stdout(smaller);
   if (note !== null) context.stdout(note);
   if (fit.longestContextTokens !== null && fit.verdict === 'fits') {
     context.stdout(`The longest context that fits is ${fit.longestContextTokens} tokens.`);
@@ -227,5 +326,5 @@ function print({ title, fit, settings, note, isHostKnown, llama }: Printed, cont
   if (fit.partial !== null) {
     context.stdout(partialSentence(fit.partial, isHostKnown));
   }
-  if (llama !== null) context.stdout(`\nllama-server -m MODEL.gguf ${llama.join(' ')}`);
+  if (llama !== null) context.stdout(`\nllama-server ${llama.join(' ')}`);
 }

@@ -13,6 +13,7 @@ const LONG_FORMS: Readonly<Record<string, string>> = {
   '-ncmoe': '--n-cpu-moe',
   '-fa': '--flash-attn',
   '-np': '--parallel',
+  '-ts': '--tensor-split',
   '-oe': '--output-err',
 };
 
@@ -33,7 +34,6 @@ const WITHOUT_COUNTERPART: ReadonlySet<string> = new Set([
   '-nkvo',
   '-embd',
   '-nopo',
-  '-ts',
   '-ot',
   '-fitt',
   '-fitc',

@@ -1,4 +1,4 @@
-import { backendOf, fitVerdict, type FitVerdict } from '../advise/index.ts';
+import { backendOf, fitVerdict, placedOn, type FitVerdict } from '../advise/index.ts';
 import {
   DEFAULT_CONTEXT,
   memoryOf,
@@ -47,7 +47,7 @@ export function memoryNeed(
       cacheTypeV: cacheType,
       flashAttention: settings.flashAttention ?? DEFAULT_CONTEXT.flashAttention,
     },
-    settings.placement ?? ON_DEVICE,
+    placedOn(budget, settings.placement ?? ON_DEVICE),
     backendOf(budget),
   );
   if ('unsupported' in breakdown) return breakdown;

@@ -1,5 +1,11 @@
 import { existsSync } from 'node:fs';
-import { budgetOfDevice, budgetOfFacts, budgetOfMachine, type MemoryBudget } from '../advise/index.ts';
+import {
+  budgetOfDevice,
+  budgetOfFacts,
+  budgetOfMachine,
+  budgetOnCores,
+  type MemoryBudget,
+} from '../advise/index.ts';
 import {
   CatalogNameError,
   computesOnCores,
@@ -197,7 +203,7 @@ export async function openTarget(
       ...target,
       machineId: machine.id,
       memoryBytes: machine.memoryBytes,
-      budget: budgetOfMachine(machine, device),
+      budget: onBackend(budgetOfMachine(machine, device), target),
       priceUsd: latestPrice(machine)?.usd ?? null,
       power: powerOfMachine(machine, device, target.device.unit === 'cpu'),
     };
@@ -243,7 +249,9 @@ function targetOf(
     device: predicted,
     backend,
     memoryBytes: capacity === undefined ? null : capacity * count,
-    budget: budgetOfDevice(device, null, count),
+    budget: onCores
+      ? budgetOnCores(budgetOfDevice(device, null, count))
+      : budgetOfDevice(device, null, count),
     record: device,
     processor: null,
     priceUsd: device.launchPriceUsd === null ? null : device.launchPriceUsd * count,
@@ -308,8 +316,12 @@ function budgetOfOwn({ memoryBytes, unit }: OwnDevice): MemoryBudget | null {
   if (memoryBytes === null) return null;
   return unit === 'cpu'
     ? { kind: 'processor', systemBytes: bytes(memoryBytes) }
-    : { kind: 'gpu', devices: 1, gpuBytes: bytes(memoryBytes), systemBytes: null };
+    : { kind: 'gpu', gpus: [bytes(memoryBytes)], systemBytes: null };
 }
+
+/** The memory in which the target computes: of an APU's cores it is the system's. */
+const onBackend = (budget: MemoryBudget | null, { device }: Pick<Target, 'device'>): MemoryBudget | null =>
+  device.unit === 'cpu' ? budgetOnCores(budget) : budget;
 
 const isCpu = (backend: string | undefined): boolean => backend?.toLowerCase().startsWith('cpu') === true;
 

@@ -24,6 +24,8 @@ export interface MemoryRequest {
   readonly gpuLayers: number;
   /** Layers whose expert tensors stay in the CPU's memory, counted from the first (-ncmoe). */
   readonly cpuMoeLayers: number;
+  /** Shares in which the devices get the layers (-ts); absent: in proportion to the memory that each has free. */
+  readonly tensorSplit?: readonly number[] | undefined;
   readonly contexts: readonly ContextSettings[];
 }
 

@@ -61,6 +61,7 @@ export const requestSchema = z.discriminatedUnion('method', [
       modelPath: z.string(),
       gpuLayers: z.number().int(),
       cpuMoeLayers: count,
+      tensorSplit: z.array(z.number().nonnegative()).optional(),
       contexts: z.array(contextSettingsSchema),
     }),
   }),

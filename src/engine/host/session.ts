@@ -1,5 +1,6 @@
 import { CACHE_TYPES } from '../cache-types.ts';
 import type { BenchTest, ModelSettings } from '../engine.ts';
+import type { MemoryRequest } from '../memory-request.ts';
 import type { WorkerAnswer } from '../protocol.ts';
 import { bytes, nanoseconds } from '../../units/index.ts';
 import { LibraryError, type ContextParams, type Library, type Pointer } from './bindings.ts';
@@ -16,6 +17,8 @@ const expertTensorsOf = (layer: number): string =>
 
 /** sizeof(llama_model_tensor_buft_override): two pointers. */
 const OVERRIDE_BYTES = 16;
+/** sizeof(float). */
+const FLOAT_BYTES = 4;
 /** Longest description that llama-bench asks llama_model_desc for. */
 const DESCRIPTION_BYTES = 128;
 
@@ -243,19 +246,34 @@ export class Session {
  */
 export function loadModel(
   library: Library,
-  settings: Pick<ModelSettings, 'modelPath' | 'gpuLayers' | 'cpuMoeLayers'>,
+  settings: Pick<ModelSettings, 'modelPath' | 'gpuLayers' | 'cpuMoeLayers'> &
+    Pick<MemoryRequest, 'tensorSplit'>,
   options: { readonly noAlloc: boolean } = { noAlloc: false },
 ): Pointer {
   const params = {
     ...library.modelDefaults(),
     n_gpu_layers: settings.gpuLayers,
     tensor_buft_overrides: expertOverrides(library, settings.cpuMoeLayers),
+    tensor_split: deviceShares(library, settings.tensorSplit),
     ...(options.noAlloc ? { no_alloc: true, load_mode: LOAD_MODE_NONE } : {}),
   };
   const load = library.llama('void *llama_model_load_from_file(const char *path, llama_model_params params)');
   const model = load(settings.modelPath, params) as Pointer;
   if (model === null || model === 0n) throw new LibraryError('llama.cpp refused the model');
   return model;
+}
+
+/** The shares of the devices: the engine reads as many as it could have, so the others are 0. */
+function deviceShares(library: Library, shares: readonly number[] | undefined): Pointer {
+  if (shares === undefined) return null;
+  const most = Number(library.llama('size_t llama_max_devices()')());
+  if (shares.length > most) throw new LibraryError(`the engine takes ${most} devices, not ${shares.length}`);
+  const at = library.allocate('float', most);
+  new Float32Array(library.view(at, most * FLOAT_BYTES)).set([
+    ...shares,
+    ...Array<number>(most - shares.length).fill(0),
+  ]);
+  return at;
 }
 
 /** A NULL-terminated list that keeps the experts of the first `layers` layers in the CPU's memory (-ncmoe). */

@@ -1,8 +1,9 @@
-import { isOnGpu, placeWeights, type Placement } from './weights.ts';
+import { placeWeights } from './weights.ts';
 import type { ComputeBackend } from './compute-backends.ts';
-import { graphBytes } from './graph/graph-bytes.ts';
+import { placedComputeBytes } from './compute-devices.ts';
 import { kvCaches, refusalOf, type KvCache, type Unsupported } from './kv-state.ts';
 import { recurrentLayers } from './recurrent-state.ts';
+import { deviceCount, deviceOfLayer, type Placement } from './placement.ts';
 import { resolveContext, type ContextMemorySettings, type ResolvedContext } from './settings.ts';
 import type { ModelShape } from '../shape.ts';
 import type { ModelTensor } from '../tensors.ts';
@@ -11,16 +12,21 @@ import { bytes, type Bytes } from '../../units/index.ts';
 /** What memory is used for. */
 export type MemoryKind = 'weights' | 'kv-cache' | 'recurrent-state' | 'compute' | 'output';
 
-/** Bytes of one kind on the device and in the system's memory. Without a GPU all of it is the system's. */
+/** Bytes of one kind on the GPUs and in the system's memory. Without a GPU all of it is the system's. */
 export interface MemoryLine {
   readonly kind: MemoryKind;
+  /** Of all GPUs together. */
   readonly deviceBytes: Bytes;
+  /** Of each GPU. */
+  readonly eachDeviceBytes: readonly Bytes[];
   readonly hostBytes: Bytes;
 }
 
 export interface MemoryBreakdown {
   readonly lines: readonly MemoryLine[];
   readonly deviceBytes: Bytes;
+  /** Of each GPU, in the order of the placement's shares; none without a GPU. */
+  readonly eachDeviceBytes: readonly Bytes[];
   readonly hostBytes: Bytes;
   readonly totalBytes: Bytes;
   /** Weights that are rearranged for the processor, a part of the weights in the system's memory. */
@@ -48,36 +54,39 @@ export function memoryOf(
   const context = resolveContext(settings);
   const refusal = refusalOf(shape, context);
   if (refusal !== null) return refusal;
-  const hasGpu = !backend.isProcessor;
+  const devices = backend.isProcessor ? 0 : deviceCount(placement);
   const weights = placeWeights(shape, tensors, placement, backend);
   const caches = kvCaches(shape, context);
-  const onGpu = (layer: number): boolean => hasGpu && isOnGpu(layer, shape.layers, placement);
+  const byPlace = (kind: MemoryKind, layers: readonly LayerBytes[]): MemoryLine => {
+    const each = Array<number>(devices).fill(0);
+    let host = 0;
+    for (const { layer, bytes: size } of layers) {
+      const device = devices === 0 ? null : deviceOfLayer(layer, shape.layers, placement);
+      if (device === null) host += size;
+      else each[device] = (each[device] ?? 0) + size;
+    }
+    return line(kind, each, host);
+  };
   const cached = caches.flatMap(({ layers }) =>
     layers.map(({ layer, keyBytes, valueBytes }) => ({ layer, bytes: bytes(keyBytes + valueBytes) })),
   );
-  const compute = graphBytes(shape, tensors, context, backend);
+  const compute = placedComputeBytes({ shape, tensors }, context, placement, backend, weights.lent);
   const lines: MemoryLine[] = [
-    {
-      kind: 'weights',
-      deviceBytes: weights.device,
-      hostBytes: bytes(weights.host + weights.repacked),
-    },
-    { kind: 'kv-cache', ...byPlace(cached, onGpu) },
-    { kind: 'recurrent-state', ...byPlace(recurrentLayers(shape, context), onGpu) },
-    hasGpu
-      ? { kind: 'compute', deviceBytes: bytes(compute.device), hostBytes: bytes(compute.host) }
-      : { kind: 'compute', deviceBytes: bytes(0), hostBytes: bytes(compute.device) },
-    {
-      kind: 'output',
-      deviceBytes: bytes(0),
-      hostBytes: bytes(shape.vocabularySize * context.sequences * LOGIT_BYTES),
-    },
+    line('weights', weights.devices, weights.host + weights.repacked),
+    byPlace('kv-cache', cached),
+    byPlace('recurrent-state', recurrentLayers(shape, context)),
+    line('compute', compute.devices, compute.host),
+    line('output', Array<number>(devices).fill(0), shape.vocabularySize * context.sequences * LOGIT_BYTES),
   ];
-  const deviceBytes = bytes(lines.reduce((sum, line) => sum + line.deviceBytes, 0));
-  const hostBytes = bytes(lines.reduce((sum, line) => sum + line.hostBytes, 0));
+  const eachDeviceBytes = Array.from({ length: devices }, (_, device) =>
+    bytes(lines.reduce((sum, { eachDeviceBytes: each }) => sum + (each[device] ?? 0), 0)),
+  );
+  const deviceBytes = bytes(sumOf(eachDeviceBytes));
+  const hostBytes = bytes(lines.reduce((sum, each) => sum + each.hostBytes, 0));
   return {
     lines,
     deviceBytes,
+    eachDeviceBytes,
     hostBytes,
     totalBytes: bytes(deviceBytes + hostBytes),
     repackedBytes: weights.repacked,
@@ -86,15 +95,18 @@ export function memoryOf(
   };
 }
 
-function byPlace(
-  layers: readonly { readonly layer: number; readonly bytes: Bytes }[],
-  onGpu: (layer: number) => boolean,
-): Pick<MemoryLine, 'deviceBytes' | 'hostBytes'> {
-  let device = 0;
-  let host = 0;
-  for (const { layer, bytes: size } of layers) {
-    if (onGpu(layer)) device += size;
-    else host += size;
-  }
-  return { deviceBytes: bytes(device), hostBytes: bytes(host) };
+interface LayerBytes {
+  readonly layer: number;
+  readonly bytes: Bytes;
+}
+
+const sumOf = (values: readonly number[]): number => values.reduce((sum, each) => sum + each, 0);
+
+function line(kind: MemoryKind, eachDevice: readonly number[], host: number): MemoryLine {
+  return {
+    kind,
+    deviceBytes: bytes(sumOf(eachDevice)),
+    eachDeviceBytes: eachDevice.map(bytes),
+    hostBytes: bytes(host),
+  };
 }

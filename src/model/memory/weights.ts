@@ -1,30 +1,29 @@
 import type { GgmlTypeName } from '../ggml-types.ts';
 import { isInputTable, isReadByProcessor } from './graph/weight-index.ts';
 import type { ComputeBackend } from './compute-backends.ts';
+import { deviceCount, deviceOfLayer, type Placement } from './placement.ts';
 import type { ModelShape } from '../shape.ts';
 import type { ModelTensor } from '../tensors.ts';
 import { bytes, type Bytes } from '../../units/index.ts';
 
-/** Where the parts of a model lie. */
-export interface Placement {
-  /**
-   * Layers on the GPU, counted from the last, the output counting as one more (`-ngl`); null: all. Without a GPU it
-   * does not matter.
-   */
-  readonly gpuLayers: number | null;
-  /** Layers whose experts stay in the system's memory, counted from the first (`-ncmoe`). */
-  readonly cpuMoeLayers: number;
-}
-
-export const ON_DEVICE: Placement = { gpuLayers: null, cpuMoeLayers: 0 };
-
 /** Bytes of a model's weights by where they are. */
 export interface WeightBytes {
-  readonly device: Bytes;
+  /** On each GPU. */
+  readonly devices: readonly Bytes[];
   /** In the system's memory, as they are in the file. */
   readonly host: Bytes;
   /** In the system's memory, rearranged for the processor (`CPU_REPACK`): a copy that the file's cache cannot serve. */
   readonly repacked: Bytes;
+  /** Matrices in the system's memory that a GPU can be lent; nothing without a GPU. */
+  readonly lent: LentWeights;
+}
+
+/** What a GPU is lent of the weights in the system's memory while it computes a prompt. */
+export interface LentWeights {
+  /** Of the two largest sizes of a layer's matrices, the largest first. */
+  readonly layerBytes: readonly Bytes[];
+  /** Of the head; 0: it is on a GPU. */
+  readonly headBytes: Bytes;
 }
 
 /** `TENSOR_ALIGNMENT`, ggml/src/ggml-impl.h: bytes. */
@@ -32,14 +31,6 @@ const HOST_ALIGNMENT = 32;
 
 /** `LLM_FFN_EXPS_REGEX`, common/common.h: weights and biases of experts. */
 const EXPERT_NAME = /^blk\.\d+\.ffn_(?:up|down|gate|gate_up)_(?:ch|)exps/;
-
-/**
- * Whether the layer lies on the GPU: `i_gpu_start` of `llama_model_base::load_tensors`, src/llama-model.cpp. The
- * output counts as the layer after the last.
- */
-export function isOnGpu(layer: number, layers: number, { gpuLayers }: Placement): boolean {
-  return gpuLayers === null || layer >= layers + 1 - gpuLayers;
-}
 
 /**
  * Types whose rows are rearranged for the vector units of a processor with AVX2, as every one since 2015 has, and for
@@ -72,50 +63,87 @@ const HOLDS_TIED_HEAD_TWICE: ReadonlySet<string> = new Set(['gemma3n', 'gemma4']
  */
 const READS_TABLE: ReadonlySet<string> = new Set(['bitnet']);
 
+/** Tensors of the model as a whole that the loader makes as part of its first layer (`tn(…, 0)` in src/models). */
+const OF_FIRST_LAYER: Readonly<Record<string, RegExp>> = {
+  gemma3n: /^per_layer_(?:model_proj|proj_norm)\./,
+  gemma4: /^per_layer_(?:model_proj|proj_norm)\./,
+  rwkv7: /^token_embd_norm\./,
+};
+
+/** The layer by whose place that of the tensor is decided; the output counts as the one after the last. */
+function placedWith(
+  { layer, name }: ModelTensor,
+  { layers, architecture }: Pick<ModelShape, 'layers' | 'architecture'>,
+): number {
+  return layer ?? (OF_FIRST_LAYER[architecture]?.test(name) === true ? 0 : layers);
+}
+
 /**
  * Where the tensors of a model lie. The embedding table stays in the system's memory; where it is also the head, the
- * head is a second copy, on the device.
+ * head is a second copy, on the device. What the processor keeps of a model that a GPU has a part of lies in memory
+ * that the GPU can read, and is not rearranged (`make_cpu_buft_list`, src/llama-model.cpp).
  */
 export function placeWeights(
-  { layers, architecture }: Pick<ModelShape, 'layers' | 'architecture'>,
+  shape: Pick<ModelShape, 'layers' | 'architecture'>,
   tensors: readonly ModelTensor[],
   placement: Placement,
   backend: ComputeBackend,
 ): WeightBytes {
+  const { layers, architecture } = shape;
   const hasGpu = !backend.isProcessor;
-  const { alignment } = backend.device;
   const fitsDevice = (tensor: ModelTensor): boolean =>
     tensor.bytes <= backend.maxTensorBytes && !isReadByProcessor(tensor);
-  let device = 0;
+  const devices = Array<number>(hasGpu ? deviceCount(placement) : 0).fill(0);
   let host = 0;
   let repacked = 0;
-  const padded = (size: number, to = HOST_ALIGNMENT): number => Math.ceil(size / to) * to;
-  const place = (tensor: ModelTensor, onGpu: boolean): void => {
-    if (onGpu && fitsDevice(tensor)) device += padded(tensor.bytes, alignment);
-    else if (isRepacked(tensor)) repacked += padded(tensor.bytes);
-    else host += padded(tensor.bytes);
+  const lentSizes = new Set<number>();
+  let lentHead = 0;
+  const padded = (size: number, to: number): number => Math.ceil(size / to) * to;
+  const place = (tensor: ModelTensor, device: number | null): void => {
+    if (device !== null && fitsDevice(tensor)) {
+      devices[device] = (devices[device] ?? 0) + padded(tensor.bytes, backend.device.alignment);
+    } else if (hasGpu && fitsDevice(tensor)) {
+      host += padded(tensor.bytes, backend.host.alignment);
+      if (tensor.role === 'output') lentHead = tensor.bytes;
+      else if (tensor.dims.length > 1) lentSizes.add(tensor.bytes);
+    } else if (isRepacked(tensor)) repacked += padded(tensor.bytes, HOST_ALIGNMENT);
+    else host += padded(tensor.bytes, HOST_ALIGNMENT);
   };
+  const deviceOf = (layer: number): number | null =>
+    hasGpu ? deviceOfLayer(layer, layers, placement) : null;
   const tied = !READS_TABLE.has(architecture) && !tensors.some(({ role }) => role === 'output');
   for (const tensor of tensors) {
     if (isInputTable(tensor)) {
       // A buffer of the system's memory that the device can read, where there is one.
       host += padded(tensor.bytes, hasGpu ? backend.host.alignment : HOST_ALIGNMENT);
       if (tied && tensor.role === 'token-embedding') placeTiedHead(tensor);
-      continue;
+    } else if (tensor.role === 'rope-frequencies') {
+      // One in each kind of buffer that has a layer.
+      const places = new Set(Array.from({ length: layers }, (_, layer) => deviceOf(layer)));
+      for (const device of places) place(tensor, device);
+    } else {
+      const { layer } = tensor;
+      const keptBack = layer !== null && layer < placement.cpuMoeLayers && EXPERT_NAME.test(tensor.name);
+      place(tensor, keptBack ? null : deviceOf(placedWith(tensor, shape)));
     }
-    const layer = tensor.layer ?? layers;
-    const keptBack =
-      tensor.layer !== null && tensor.layer < placement.cpuMoeLayers && EXPERT_NAME.test(tensor.name);
-    place(tensor, hasGpu && !keptBack && isOnGpu(layer, layers, placement));
   }
-  return { device: bytes(device), host: bytes(host), repacked: bytes(repacked) };
+  const lent = {
+    layerBytes: [...lentSizes]
+      .sort((a, b) => b - a)
+      .slice(0, 2)
+      .map(bytes),
+    headBytes: bytes(lentHead),
+  };
+  return { devices: devices.map(bytes), host: bytes(host), repacked: bytes(repacked), lent };
 
   /** A second tensor only where it lies in another kind of buffer (`TENSOR_DUPLICATED`, src/llama-model-loader.cpp). */
   function placeTiedHead(tensor: ModelTensor): void {
     const head: ModelTensor = { ...tensor, role: 'output' };
-    if (hasGpu && fitsDevice(head) && isOnGpu(layers, layers, placement))
-      device += padded(head.bytes, alignment);
-    else if (isRepacked(head)) repacked += padded(head.bytes);
-    else if (HOLDS_TIED_HEAD_TWICE.has(architecture)) host += padded(head.bytes);
+    const device = deviceOf(layers);
+    if (hasGpu && device === null && fitsDevice(head)) lentHead = head.bytes;
+    if (device !== null && fitsDevice(head)) place(head, device);
+    else if (isRepacked(head) && !(hasGpu && fitsDevice(head)))
+      repacked += padded(head.bytes, HOST_ALIGNMENT);
+    else if (HOLDS_TIED_HEAD_TWICE.has(architecture)) host += padded(head.bytes, HOST_ALIGNMENT);
   }
 }
