@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { turnCost, type TurnCost } from '../advise/index.ts';
 import { predictTurn, withoutPeak, type PredictedTurn, type Predictor } from '../predict/index.ts';
-import { comparisonText } from '../report/index.ts';
 import type { CompareFlags } from './prediction-options.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
@@ -94,6 +93,7 @@ export async function runCompare(
     });
     return exitCode;
   }
+  const { comparisonText } = await import('../report/index.ts');
   const { bold, dim } = context.colors;
   const { legend, tables, notes } = comparisonText(
     compared.map(({ target, turns }) => ({

@@ -1,5 +1,5 @@
 import { predictTurn, withoutPeak, type Configuration, type Predictor } from '../predict/index.ts';
-import { predictionText, type PredictedRow } from '../report/index.ts';
+import type { PredictedRow } from '../report/index.ts';
 import { formatSignificant } from '../units/index.ts';
 import type { CliContext } from './context.ts';
 import { UsageError, type ExitCode } from './exit.ts';
@@ -62,6 +62,7 @@ export async function runPredict(
     });
     return 0;
   }
+  const { predictionText } = await import('../report/index.ts');
   const { bold, dim } = context.colors;
   const { heading, table, notes } = predictionText(rows);
   context.stdout(heading.map((line) => bold(line)).join('\n'));

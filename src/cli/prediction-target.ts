@@ -17,8 +17,15 @@ import {
   resolveMachine,
   type CatalogDevice,
   type PowerFigure,
+  type ResolvedDevice,
 } from '../catalog/index.ts';
-import { readDeviceRecords, readMachineRecords, readModelRecords } from '../catalog/host/index.ts';
+import {
+  readDeviceRecords,
+  readDeviceRecordsNaming,
+  readMachineRecords,
+  readMachineRecordsNaming,
+  readModelRecords,
+} from '../catalog/host/index.ts';
 import type { CatalogueMatch, MachineFacts } from '../machine/index.ts';
 import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
@@ -86,6 +93,14 @@ export interface Settings {
   readonly hostDevice?: string | null;
 }
 
+/** Read once for all the machines of a command. */
+const knownDevices = once(() => readDeviceRecords());
+
+function once<Value>(read: () => Value): () => Value {
+  let known: { readonly value: Value } | null = null;
+  return () => (known ??= { value: read() }).value;
+}
+
 /** The predictor with the catalogue, the learned parameters and this machine's calibrations. */
 export function openPredictor(
   context: CliContext,
@@ -93,7 +108,14 @@ export function openPredictor(
 ): Predictor {
   return new Predictor(
     readParameters(),
-    { devices: readDeviceRecords(), models: readModelRecords() },
+    {
+      get devices() {
+        return knownDevices();
+      },
+      get models() {
+        return readModelRecords();
+      },
+    },
     calibrations,
   );
 }
@@ -154,10 +176,19 @@ export async function openModel(text: string, context: CliContext): Promise<Pred
   };
 }
 
+/**
+ * A device by any of its names. By its id, which is how most people name it, it is a single record; another name may
+ * mean several, of which the catalogue as a whole decides.
+ */
+function deviceNamed(name: string): ResolvedDevice | null {
+  const id = name.trim().toLowerCase();
+  const device = readDeviceRecordsNaming(id).find((each) => each.id === id);
+  return device === undefined ? findDevice(name, knownDevices()) : { device, count: 1, others: [] };
+}
+
 /** The processor that keeps a part of a model. @throws CommandFailure when it is not known. */
 function hostBeside({ name, record, processor }: Target, hostDevice: string | null): Host {
-  const devices = readDeviceRecords();
-  const named = hostDevice === null ? processor : (findDevice(hostDevice, devices)?.device ?? null);
+  const named = hostDevice === null ? processor : (deviceNamed(hostDevice)?.device ?? null);
   if (hostDevice !== null && named === null) {
     throw new CommandFailure(
       `There is no processor '${hostDevice}' in the catalogue; ridgepoint devices lists what is.`,
@@ -191,11 +222,9 @@ export async function openTarget(
 ): Promise<Target> {
   if (name === undefined || name === THIS_MACHINE) return targetOfThisMachine(backend, kept);
   if (existsSync(name)) return targetOfFacts(name, backend);
-  const machines = readMachineRecords();
-  const devices = readDeviceRecords();
-  const machine = findMachine(name, machines);
+  const machine = findMachine(name, readMachineRecordsNaming(name));
   if (machine !== null) {
-    const device = devices.find(({ id }) => id === machine.device);
+    const device = deviceNamed(machine.device)?.device;
     if (device === undefined)
       throw new CommandFailure(`The device of ${machine.name} is not in the catalogue.`);
     const target = targetOf(machine.name, device, machine.deviceCount, backend);
@@ -208,10 +237,10 @@ export async function openTarget(
       power: powerOfMachine(machine, device, target.device.unit === 'cpu'),
     };
   }
-  const found = findDevice(name, devices);
+  const found = deviceNamed(name);
   if (found === null) {
     try {
-      resolveMachine(name, machines, devices);
+      resolveMachine(name, readMachineRecords(), knownDevices());
     } catch (error) {
       if (error instanceof CatalogNameError) throw new CommandFailure(error.message, { cause: error });
       throw error;
@@ -390,7 +419,7 @@ async function withFacts(target: Target, facts: MachineFacts): Promise<Target> {
 /** The parts that may compute with a backend, GPUs first. */
 async function partsIn(facts: MachineFacts, backend: string | undefined): Promise<CatalogueMatch[]> {
   const { matchCatalogue } = await import('../machine/index.ts');
-  return matchCatalogue(facts, readDeviceRecords()).filter(
+  return matchCatalogue(facts, knownDevices()).filter(
     ({ part }) => backend === undefined || (part === 'cpu') === isCpu(backend),
   );
 }

@@ -33,9 +33,16 @@ export interface BatchError {
   readonly error: QueryError;
 }
 
+/** What queries are resolved against. */
+export interface PredictorCatalog {
+  readonly devices: readonly CatalogDevice[];
+  readonly models: readonly ModelRecord[];
+}
+
 /** Predicts speeds: the physics of `terms.ts` with the learned costs. Pure: the same in Node and in a browser. */
 export class Predictor {
-  readonly reader: QueryReader;
+  readonly #catalog: PredictorCatalog;
+  #reader: QueryReader | null = null;
   readonly #parameters: Parameters;
   readonly #knownDevices: ReadonlySet<string>;
   readonly #knownModels: ReadonlySet<string>;
@@ -49,16 +56,18 @@ export class Predictor {
     prompt: new Float64Array(TERM_NAMES.prompt.length),
   };
 
-  constructor(
-    parameters: Parameters,
-    catalog: { readonly devices: readonly CatalogDevice[]; readonly models: readonly ModelRecord[] },
-    calibrations: readonly Calibration[] = [],
-  ) {
-    this.reader = new QueryReader(catalog.devices, catalog.models);
+  constructor(parameters: Parameters, catalog: PredictorCatalog, calibrations: readonly Calibration[] = []) {
+    this.#catalog = catalog;
     this.#parameters = parameters;
     this.#knownDevices = new Set(parameters.knownDevices);
     this.#knownModels = new Set(parameters.knownModels);
     this.#calibrations = new Map(calibrations.map((each) => [`${each.deviceId} ${each.backend}`, each]));
+  }
+
+  /** Resolves queries; only for them is the catalogue looked into. */
+  get reader(): QueryReader {
+    this.#reader ??= new QueryReader(this.#catalog.devices, this.#catalog.models);
+    return this.#reader;
   }
 
   /** A model on a device, to be asked for many tests. `modelId` tells whether the fit has seen the model. */
