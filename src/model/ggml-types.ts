@@ -73,7 +73,9 @@ export function rowFits(typeName: GgmlTypeName, rowLength: number): boolean {
 
 /** The number of weights of a tensor. */
 export function elementCount(dims: Dimensions): number {
-  return dims.reduce((product, length) => product * length, 1);
+  let product = 1;
+  for (const length of dims) product *= length;
+  return product;
 }
 
 /** The bytes of a tensor, without the padding to the file's alignment. The rows must fit the type. */

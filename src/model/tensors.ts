@@ -7,7 +7,7 @@ import {
   type GgmlTypeName,
 } from './ggml-types.ts';
 import type { MixName } from './mixes.ts';
-import { quantisationFacts, TensorTyping, typesInMix } from './quantisation/types-in-mix.ts';
+import { quantisationFacts, TensorTyping } from './quantisation/types-in-mix.ts';
 import { architectureOf } from './architectures/registry.ts';
 import type { Architecture, TensorRole, TensorTemplate } from './architectures/architecture.ts';
 import { shapeOfLayers, type ModelShape } from './shape.ts';
@@ -42,13 +42,13 @@ export function tensorsOf(shape: ModelShape, mix: MixName, layers?: readonly num
     }
   }
   const whole = untypedTensors(shape, architecture);
-  const types = typesInMix(whole, mix, quantisationFacts(shape, architecture.nativeExpertType ?? null));
+  const types = new TensorTyping(
+    whole,
+    quantisationFacts(shape, architecture.nativeExpertType ?? null),
+  ).typesIn(mix);
+  if (layers === undefined) return whole.map((tensor, index) => typedTensor(tensor, types[index] ?? 'F32'));
   const typeOf = new Map(whole.map(({ name }, index) => [name, types[index] ?? 'F32']));
-  const typed = (tensor: UntypedTensor): ModelTensor => {
-    const type = typeOf.get(tensor.name) ?? 'F32';
-    return { ...tensor, type, bytes: tensorBytes(type, tensor.dims) };
-  };
-  if (layers === undefined) return whole.map(typed);
+  const typed = (tensor: UntypedTensor): ModelTensor => typedTensor(tensor, typeOf.get(tensor.name) ?? 'F32');
   return [
     ...untypedModelTensors(shapeOfLayers(shape, chosen), architecture).map(typed),
     ...chosen.flatMap((layer, index) =>
@@ -78,6 +78,7 @@ export function tensorsWithNextTokenLayers(shape: ModelShape, mix: MixName): Mod
       parts.flatMap(({ like, tensors }) =>
         present(tensors, shape, like).map(({ name, role, dims }) => ({
           name: `blk.${layer}.${name}`,
+          part: name,
           role,
           dims: dims(shape, like),
           layer,
@@ -90,28 +91,39 @@ export function tensorsWithNextTokenLayers(shape: ModelShape, mix: MixName): Mod
     architecture.nativeExpertType ?? null,
     shape.layers + shape.mtpLayers,
   );
-  const types = typesInMix(whole, mix, facts);
-  return whole.map((tensor, index) => {
-    const type = types[index] ?? 'F32';
-    return { ...tensor, type, bytes: tensorBytes(type, tensor.dims) };
-  });
+  const types = new TensorTyping(whole, facts).typesIn(mix);
+  return whole.map((tensor, index) => typedTensor(tensor, types[index] ?? 'F32'));
 }
 
 const LAYER_PREFIX = /^blk\.\d+\./;
 
-type UntypedTensor = Omit<ModelTensor, 'type' | 'bytes'>;
+interface UntypedTensor extends Omit<ModelTensor, 'type' | 'bytes'> {
+  /** The name without the layer. */
+  readonly part: string;
+}
+
+const typedTensor = ({ name, dims, role, layer }: UntypedTensor, type: GgmlTypeName): ModelTensor => ({
+  name,
+  type,
+  dims,
+  bytes: tensorBytes(type, dims),
+  role,
+  layer,
+});
 
 /** The tensors of the whole model. */
 function untypedTensors(shape: ModelShape, architecture: Architecture): UntypedTensor[] {
-  return [
-    ...untypedModelTensors(shape, architecture),
-    ...allLayers(shape).flatMap((layer) => untypedLayerTensors(shape, architecture, layer)),
-  ];
+  const result = untypedModelTensors(shape, architecture);
+  for (let layer = 0; layer < shape.layers; layer += 1) {
+    for (const tensor of untypedLayerTensors(shape, architecture, layer)) result.push(tensor);
+  }
+  return result;
 }
 
 function untypedModelTensors(ofFile: ModelShape, { modelTensors }: Architecture): UntypedTensor[] {
   return present(modelTensors, ofFile, 0).map(({ name, role, dims }) => ({
     name,
+    part: name,
     role,
     dims: dims(ofFile, 0),
     layer: null,
@@ -123,8 +135,10 @@ function untypedLayerTensors(
   { layerTensors }: Architecture,
   layer: number,
 ): UntypedTensor[] {
+  const prefix = `blk.${layer}.`;
   return present(layerTensors, shape, layer).map(({ name, role, dims }) => ({
-    name: `blk.${layer}.${name}`,
+    name: prefix + name,
+    part: name,
     role,
     dims: dims(shape, layer),
     layer,

@@ -65,7 +65,9 @@ const KEPT_NAMES: ReadonlySet<string> = new Set(['position_embd.weight', 'token_
 
 /** Dimensions as `ggml_n_dims` counts them: trailing ones do not. */
 export function dimensionCount(dims: Dimensions): number {
-  return Math.max(1, dims.findLastIndex((length) => length > 1) + 1);
+  let count = dims.length;
+  while (count > 1 && (dims[count - 1] ?? 1) <= 1) count -= 1;
+  return count;
 }
 
 /**

@@ -5,7 +5,6 @@ import {
   dimensionCount,
   isQuantisedName,
   isSinglePrecisionName,
-  isVector,
   type TensorCategory,
 } from './categories.ts';
 import { mixOf, type MixName, type RuledCategory, type RuleInput } from '../mixes.ts';
@@ -13,6 +12,15 @@ import { mixOf, type MixName, type RuledCategory, type RuleInput } from '../mixe
 /** A tensor of the whole model, as the quantiser of llama.cpp sees it. */
 interface NamedTensor {
   readonly name: string;
+  readonly dims: Dimensions;
+}
+
+/** The same with its name divided. */
+interface PlacedTensor {
+  /** null: of the model as a whole. */
+  readonly layer: number | null;
+  /** What follows `blk.N.`, or the whole name. */
+  readonly part: string;
   readonly dims: Dimensions;
 }
 
@@ -86,13 +94,24 @@ export function typesInMix(
   mixName: MixName,
   facts: QuantisationFacts,
 ): GgmlTypeName[] {
-  return new TensorTyping(tensors, facts).typesIn(mixName);
+  return new TensorTyping(tensors.map(placed), facts).typesIn(mixName);
+}
+
+const LAYER = /^blk\.(\d+)\./;
+
+function placed({ name, dims }: NamedTensor): PlacedTensor {
+  const prefix = LAYER.exec(name);
+  return prefix === null
+    ? { layer: null, part: name, dims }
+    : { layer: Number(prefix[1]), part: name.slice(prefix[0].length), dims };
 }
 
 /** What the rules ask about one tensor, whatever the mix. */
-interface RuledTensor extends NamedTensor {
+interface RuledTensor {
+  readonly dims: Dimensions;
   /** -1: of the model as a whole. */
   readonly layer: number;
+  readonly part: string;
   readonly category: TensorCategory;
   readonly isQuantised: boolean;
   /** The type that it has in every mix; null: the mix decides. */
@@ -110,7 +129,7 @@ export class TensorTyping {
   readonly #valueTensors: number;
   readonly #isTied: boolean;
 
-  constructor(tensors: readonly NamedTensor[], facts: QuantisationFacts) {
+  constructor(tensors: readonly PlacedTensor[], facts: QuantisationFacts) {
     this.#facts = facts;
     const names = new NameRules(facts);
     this.#tensors = tensors.map((tensor) => names.ruled(tensor));
@@ -141,41 +160,45 @@ export class TensorTyping {
 /** Judges names by what follows the layer, once for each: layers have tensors of the same names. */
 class NameRules {
   readonly #facts: QuantisationFacts;
-  readonly #known = new Map<string, Pick<RuledTensor, 'category' | 'fixedType'> & KeptByName>();
+  /** Of layers, and of the model as a whole. */
+  readonly #known = [new Map<string, RulesOfName>(), new Map<string, RulesOfName>()] as const;
 
   constructor(facts: QuantisationFacts) {
     this.#facts = facts;
   }
 
-  ruled({ name, dims }: NamedTensor): RuledTensor {
-    const prefix = LAYER.exec(name);
-    // The dot stays: rules look for parts that begin with one.
-    const part = prefix === null ? name : name.slice(prefix[0].length - 1);
-    let known = this.#known.get(part);
+  ruled({ layer, part, dims }: PlacedTensor): RuledTensor {
+    const names = layer === null ? this.#known[1] : this.#known[0];
+    let known = names.get(part);
     if (known === undefined) {
-      known = {
-        category: categoryOf(part),
-        fixedType: EXPERT_WEIGHTS.test(part) ? this.#facts.nativeExpertType : null,
-        isQuantised: isQuantisedName(part),
-        isTable: part.includes(EXPERT_TABLE),
-        isSinglePrecision: isSinglePrecisionName(part, this.#facts.architecture),
-      };
-      this.#known.set(part, known);
+      // The dot stays: rules look for parts that begin with one.
+      known = this.#judge(layer === null ? part : `.${part}`);
+      names.set(part, known);
     }
-    const isSingle = known.isSinglePrecision || isVector(dims);
+    const count = dimensionCount(dims);
     return {
-      name,
       dims,
-      layer: prefix === null ? -1 : Number(prefix[1]),
+      layer: layer ?? -1,
+      part,
       category: known.category,
-      isQuantised: known.isQuantised && dimensionCount(dims) >= 2,
+      isQuantised: known.isQuantised && count >= 2,
       fixedType: known.fixedType,
-      keptType: known.isTable ? 'I32' : isSingle ? 'F32' : null,
+      keptType: known.isTable ? 'I32' : known.isSinglePrecision || count < 2 ? 'F32' : null,
+    };
+  }
+
+  #judge(part: string): RulesOfName {
+    return {
+      category: categoryOf(part),
+      fixedType: EXPERT_WEIGHTS.test(part) ? this.#facts.nativeExpertType : null,
+      isQuantised: isQuantisedName(part),
+      isTable: part.includes(EXPERT_TABLE),
+      isSinglePrecision: isSinglePrecisionName(part, this.#facts.architecture),
     };
   }
 }
 
-interface KeptByName {
+interface RulesOfName extends Pick<RuledTensor, 'category' | 'fixedType'> {
   readonly isQuantised: boolean;
   readonly isTable: boolean;
   readonly isSinglePrecision: boolean;
@@ -184,14 +207,19 @@ interface KeptByName {
 /** Experts by the token's id (DeepSeek V4): indices, no weights. */
 const EXPERT_TABLE = 'ffn_gate_tid2eid';
 const EXPERT_WEIGHTS = /\.ffn_(?:gate|up|down|gate_up)_exps\.weight$/;
-const LAYER = /^blk\.(\d+)\./;
-
 /** `weight_name_comparer`, src/llama-model-loader.h: by layer, then by name. */
 function inEngineOrder(tensors: readonly RuledTensor[]): number[] {
-  return tensors
-    .flatMap((tensor, place) => (tensor.isQuantised ? [{ tensor, place }] : []))
-    .sort((a, b) => a.tensor.layer - b.tensor.layer || (a.tensor.name < b.tensor.name ? -1 : 1))
-    .map(({ place }) => place);
+  const names = [...new Set(tensors.map(({ part }) => part))].sort();
+  const ranks = new Map(names.map((name, rank) => [name, rank]));
+  const keys = Float64Array.from(
+    tensors,
+    ({ layer, part }) => (layer + 1) * names.length + (ranks.get(part) ?? 0),
+  );
+  const places: number[] = [];
+  for (let place = 0; place < tensors.length; place += 1) {
+    if (tensors[place]?.isQuantised === true) places.push(place);
+  }
+  return places.sort((a, b) => (keys[a] ?? 0) - (keys[b] ?? 0));
 }
 
 /** `llama_tensor_get_type_impl` with its counters, src/llama-quant.cpp, release v0.5.0. */
