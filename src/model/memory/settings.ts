@@ -33,7 +33,7 @@ export const DEFAULT_CONTEXT: Omit<ContextMemorySettings, 'contextTokens'> = {
 };
 
 /** Cells come in blocks of this many (`GGML_PAD(n_ctx, 256)`, src/llama-context.cpp). */
-const CELL_BLOCK = 256;
+export const CELL_BLOCK = 256;
 
 export const paddedCells = (cells: number): number => Math.ceil(cells / CELL_BLOCK) * CELL_BLOCK;
 

@@ -98,11 +98,6 @@ const SINGLE_PRECISION_PARTS: readonly string[] = [
 /** conversion/minimax.py: the whole indexer. */
 const MINIMAX_INDEXER = 'indexer.';
 
-/** Lengths of one at the end are no dimensions: `ggml_n_dims`, ggml/src/ggml.c. */
-export function isVector(dims: Dimensions): boolean {
-  return dimensionCount(dims) < 2;
-}
-
 /** Whether the converter keeps a tensor of this name in F32 whatever the type of the file; vectors it always does. */
 export function isSinglePrecisionName(name: string, architecture: string): boolean {
   return (

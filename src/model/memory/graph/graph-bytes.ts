@@ -3,9 +3,9 @@ import type { ModelTensor } from '../../tensors.ts';
 import type { ComputeBackend } from '../compute-backends.ts';
 import { representativeLayers } from '../representative-layers.ts';
 import type { ResolvedContext } from '../settings.ts';
+import { contextPlan } from './context-plans.ts';
 import { GraphScope } from './graph-scope.ts';
 import { indexWeights } from './weight-index.ts';
-import { layOut } from './layout.ts';
 import { decoder, DECODERS } from './models/decoder.ts';
 import { deepseek2 } from './models/deepseek2.ts';
 import { gemma3n, gemma4 } from './models/gemma-per-layer.ts';
@@ -16,7 +16,6 @@ import { kimiK3, kimiLinear } from './models/kimi.ts';
 import { lfm2 } from './models/lfm2.ts';
 import { minimaxM3 } from './models/minimax-m3.ts';
 import { rwkv7 } from './models/rwkv7.ts';
-import { scheduleOnProcessor, scheduleOnVulkan } from './splits.ts';
 
 type GraphBuilder = (scope: GraphScope, layers: readonly number[]) => void;
 
@@ -68,11 +67,11 @@ export function graphBytes(
   context: ResolvedContext,
   backend: ComputeBackend,
 ): { readonly device: number; readonly host: number } {
-  const scope = new GraphScope(shape, context, indexWeights(tensors), backend.maxTensorBytes);
-  buildGraph(scope, representativeLayers(shape));
-  const scheduled = backend.isProcessor
-    ? scheduleOnProcessor(scope.graph)
-    : scheduleOnVulkan(scope.graph, backend.maxTensorBytes);
-  const [device = 0, host = 0] = layOut(scheduled, [backend.device, backend.host]);
+  const plan = contextPlan(shape, tensors, context, backend, (each) => {
+    const scope = new GraphScope(shape, each, indexWeights(tensors), backend.maxTensorBytes);
+    buildGraph(scope, representativeLayers(shape));
+    return scope.graph;
+  });
+  const [device = 0, host = 0] = plan.bytes(context);
   return { device, host: backend.isProcessor ? 0 : host };
 }

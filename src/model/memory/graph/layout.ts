@@ -1,53 +1,100 @@
-import { Arena, type Address, type ArenaLimits } from './arena.ts';
+import { Arena, type ArenaLimits } from './arena.ts';
 import { CAN_BE_IN_PLACE, OP } from './operations.ts';
 import type { ScheduledGraph } from './splits.ts';
 import type { TensorGraph } from './tensor-graph.ts';
 import { FLAG, PLACE, SHAPE_STRIDE, type Tensor } from './tensor-store.ts';
 
+/** Allocates the next block; any other event frees the block of that number. */
+const ALLOCATE = -1;
+
 /**
- * The bytes of each buffer of a graph, in the order of `limits`: `ggml_gallocr_alloc_graph_impl`
- * (ggml/src/ggml-alloc.c, release v0.5.0), on sizes alone.
+ * When the blocks of memory of a graph are taken and given back: it does not depend on how large they are, so that one
+ * layout serves contexts of all lengths.
  */
-export function layOut(scheduled: ScheduledGraph, limits: readonly ArenaLimits[]): number[] {
+export interface Layout {
+  readonly events: Int32Array;
+  /** By block: the tensor that it is made for, or that this is a copy of, and the buffer. */
+  readonly tensors: Int32Array;
+  readonly buffers: Uint8Array;
+}
+
+/** `ggml_gallocr_alloc_graph_impl` (ggml/src/ggml-alloc.c, release v0.5.0). */
+export function layoutOf(scheduled: ScheduledGraph): Layout {
+  return new LayoutBuilder(scheduled).build();
+}
+
+/** The bytes of each buffer, in the order of `limits`. @param sizes - by block. */
+export function placeBlocks(
+  { events, buffers }: Layout,
+  sizes: Float64Array,
+  limits: readonly ArenaLimits[],
+): number[] {
   const arenas = limits.map((each) => new Arena(each));
-  new Layout(scheduled, arenas).run();
+  const padded = new Float64Array(sizes.length);
+  const chunks = new Int32Array(sizes.length);
+  const offsets = new Float64Array(sizes.length);
+  let next = 0;
+  for (let index = 0; index < events.length; index += 1) {
+    const event = events[index] ?? 0;
+    const block = event === ALLOCATE ? next : event;
+    const arena = arenas[buffers[block] ?? 0];
+    if (arena === undefined) throw new RangeError(`no buffer ${buffers[block]}`);
+    if (event === ALLOCATE) {
+      const size = arena.padded(sizes[block] ?? 0);
+      arena.allocate(size);
+      padded[block] = size;
+      chunks[block] = arena.chunk;
+      offsets[block] = arena.offset;
+      next += 1;
+    } else {
+      arena.release(chunks[block] ?? 0, offsets[block] ?? 0, padded[block] ?? 0);
+    }
+  }
   return arenas.map((arena) => arena.bytes);
 }
 
-class Layout {
+class LayoutBuilder {
   readonly #scheduled: ScheduledGraph;
   readonly #graph: TensorGraph;
-  readonly #arenas: readonly Arena[];
   readonly #readers: Int32Array;
   readonly #views: Int32Array;
   /** 1 while a tensor has memory that this layout gave it. */
   readonly #owns: Uint8Array;
-  readonly #addresses: (Address | undefined)[] = [];
+  readonly #blockOf: Int32Array;
+  readonly #events: number[] = [];
+  readonly #tensors: Tensor[] = [];
+  readonly #buffers: number[] = [];
 
-  constructor(scheduled: ScheduledGraph, arenas: readonly Arena[]) {
+  constructor(scheduled: ScheduledGraph) {
     this.#scheduled = scheduled;
     this.#graph = scheduled.graph;
-    this.#arenas = arenas;
     const { count } = scheduled.graph;
     this.#readers = new Int32Array(count);
     this.#views = new Int32Array(count);
     this.#owns = new Uint8Array(count);
+    this.#blockOf = new Int32Array(count);
   }
 
-  run(): void {
+  build(): Layout {
     const { leafs, leafBuffers, nodes, nodeBuffers } = this.#scheduled;
-    leafs.forEach((leaf, index) => {
-      this.#allocate(leaf, leafBuffers[index] ?? 0);
-    });
+    for (let index = 0; index < leafs.length; index += 1) {
+      this.#allocate(leafs[index] ?? 0, leafBuffers[index] ?? 0);
+    }
     this.#countReaders();
     const graph = this.#graph;
-    nodes.forEach((node, index) => {
+    for (let index = 0; index < nodes.length; index += 1) {
+      const node = nodes[index] ?? 0;
       const buffer = nodeBuffers[index] ?? 0;
       const count = graph.sourceCount[node] ?? 0;
       for (let each = 0; each < count; each += 1) this.#allocate(graph.sourceOf(node, each), buffer);
       this.#allocate(node, buffer);
       for (let each = 0; each < count; each += 1) this.#leave(graph.sourceOf(node, each));
-    });
+    }
+    return {
+      events: Int32Array.from(this.#events),
+      tensors: Int32Array.from(this.#tensors),
+      buffers: Uint8Array.from(this.#buffers),
+    };
   }
 
   #countReaders(): void {
@@ -67,8 +114,13 @@ class Layout {
   /** `ggml_gallocr_allocate_node`. */
   #allocate(tensor: Tensor, buffer: number): void {
     const graph = this.#graph;
-    if (this.#owns[tensor] === 1 || graph.place[tensor] !== PLACE.graph || (graph.viewed[tensor] ?? -1) >= 0)
+    if (
+      this.#owns[tensor] === 1 ||
+      graph.place[tensor] !== PLACE.graph ||
+      (graph.viewed[tensor] ?? -1) >= 0
+    ) {
       return;
+    }
     this.#owns[tensor] = 1;
     if (CAN_BE_IN_PLACE[graph.op[tensor] ?? 0] === 1) {
       const count = graph.sourceCount[tensor] ?? 0;
@@ -76,30 +128,29 @@ class Layout {
         if (this.#takeOver(tensor, graph.sourceOf(tensor, index))) return;
       }
     }
-    const arena = this.#arenas[buffer];
-    if (arena === undefined) throw new RangeError(`no buffer ${buffer}`);
-    this.#addresses[tensor] = arena.allocate(graph.bytes(tensor));
+    this.#events.push(ALLOCATE);
+    this.#blockOf[tensor] = this.#tensors.push(this.#scheduled.copied.get(tensor) ?? tensor) - 1;
+    this.#buffers.push(buffer);
   }
 
   /** Takes the memory of a source that nothing else reads. A view has none of its own to give. */
   #takeOver(tensor: Tensor, source: Tensor): boolean {
     const graph = this.#graph;
     if (this.#owns[source] !== 1 || ((graph.flags[source] ?? 0) & FLAG.output) !== 0) return false;
-    if (this.#readers[source] !== 1 || this.#views[source] !== 0 || !this.#hasLayoutOf(tensor, source))
+    if (this.#readers[source] !== 1 || this.#views[source] !== 0 || !this.#hasLayoutOf(tensor, source)) {
       return false;
-    const address = this.#addresses[source];
-    if (address === undefined) return false;
-    this.#addresses[tensor] = address;
+    }
+    this.#blockOf[tensor] = this.#blockOf[source] ?? 0;
     this.#owns[source] = 0;
     return true;
   }
 
   /** `ggml_are_same_layout`. */
   #hasLayoutOf(a: Tensor, b: Tensor): boolean {
-    const graph = this.#graph;
-    if (graph.type[a] !== graph.type[b]) return false;
+    const { type, shape } = this.#graph;
+    if (type[a] !== type[b]) return false;
     for (let index = 0; index < SHAPE_STRIDE; index += 1) {
-      if (graph.shape[a * SHAPE_STRIDE + index] !== graph.shape[b * SHAPE_STRIDE + index]) return false;
+      if (shape[a * SHAPE_STRIDE + index] !== shape[b * SHAPE_STRIDE + index]) return false;
     }
     return true;
   }
@@ -115,13 +166,8 @@ class Layout {
       this.#views[root] = views;
       if (views !== 0 || this.#readers[root] !== 0) return;
     }
-    if (this.#owns[root] === 1) this.#free(root);
-  }
-
-  #free(tensor: Tensor): void {
-    if (((this.#graph.flags[tensor] ?? 0) & FLAG.output) !== 0) return;
-    const address = this.#addresses[tensor];
-    if (address !== undefined) address.arena.release(address, this.#graph.bytes(tensor));
-    this.#owns[tensor] = 0;
+    if (this.#owns[root] !== 1 || ((this.#graph.flags[root] ?? 0) & FLAG.output) !== 0) return;
+    this.#events.push(this.#blockOf[root] ?? 0);
+    this.#owns[root] = 0;
   }
 }

@@ -20,6 +20,8 @@ export interface ScheduledGraph {
   /** The buffer of each node and of each leaf. */
   readonly nodeBuffers: readonly number[];
   readonly leafBuffers: readonly number[];
+  /** What the scheduler's copies are copies of. */
+  readonly copied: ReadonlyMap<Tensor, Tensor>;
 }
 
 /** The graph of a processor alone: nothing is divided or reordered. */
@@ -30,6 +32,7 @@ export function scheduleOnProcessor(graph: TensorGraph): ScheduledGraph {
     nodes: graph.nodes,
     nodeBuffers: graph.nodes.map(() => DEVICE),
     leafBuffers: graph.leafs.map(() => DEVICE),
+    copied: new Map(),
   };
 }
 
@@ -54,6 +57,7 @@ class VulkanSchedule {
   readonly #backends: Int8Array;
   /** A tensor's copy on the other backend, by backend. */
   readonly #copies = [new Map<Tensor, Tensor>(), new Map<Tensor, Tensor>()] as const;
+  readonly #copied = new Map<Tensor, Tensor>();
 
   constructor(graph: TensorGraph, maxTensorBytes: number) {
     this.#graph = graph;
@@ -225,6 +229,7 @@ class VulkanSchedule {
     if (before !== undefined) return before;
     const copy = this.#graph.copyOfLayout(source);
     copies.set(source, copy);
+    this.#copied.set(copy, source);
     split.inputs.push(source);
     return copy;
   }
@@ -265,6 +270,7 @@ class VulkanSchedule {
       nodes,
       nodeBuffers,
       leafBuffers: graph.leafs.map((leaf) => this.#backends[leaf] ?? PROCESSOR),
+      copied: this.#copied,
     };
   }
 }
