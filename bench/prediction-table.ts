@@ -5,6 +5,7 @@ import {
   parseQuantisation,
   predictedDevice,
   Predictor,
+  UNSTATED,
   usualFamily,
   type Parameters,
 } from '../src/predict/index.ts';
@@ -46,17 +47,9 @@ export function predictTable(data: PredictionData, depths: readonly number[]): P
       const configuration = configure({
         device,
         backend,
-        engine: 'llama.cpp',
-        day: null,
+        ...UNSTATED,
         work: predictor.reader.work(model),
         quantisation,
-        fileBytes: null,
-        depth: 0,
-        batch: null,
-        ubatch: null,
-        flashAttention: null,
-        typeK: null,
-        typeV: null,
       });
       const situation = predictor.situation(configuration, model.id);
       for (const depth of depths) {

@@ -6,24 +6,18 @@ import {
   isModelFile,
   modelFrom,
   readGgufSummary,
-  shapeHashOf,
   webAccessOf,
   type CacheLease,
   type SyntheticCache,
 } from '../model/host/index.ts';
-import {
-  isEngineArchitecture,
-  parameterCount,
-  weightBytes,
-  type MixName,
-  type ModelShape,
-} from '../model/index.ts';
+import { isEngineArchitecture, type MixName, type ModelShape } from '../model/index.ts';
 import { bytes, type Bytes } from '../units/index.ts';
 import { openCache } from './cache.ts';
 import type { CliContext } from './context.ts';
 import { knownModels } from './known-models.ts';
 import { warnOfOtherTypes } from './other-types.ts';
 import { startByteProgress } from './progress.ts';
+import { syntheticFacts } from './synthetic-facts.ts';
 
 export interface ModelOptions {
   readonly layers: LayerChoice;
@@ -131,18 +125,7 @@ function syntheticModel(
     return { files, warnings: plan.warnings, release };
   };
   return {
-    facts: {
-      source: 'synthetic',
-      name,
-      file: `${shape.id}-${mix}`,
-      architecture: shape.architecture,
-      quantisation: mix,
-      shapeHash: shapeHashOf({ shape, mix }),
-      description: `${shape.id} ${mix}`,
-      sizeBytes: weightBytes(shape, mix),
-      parameters: parameterCount(shape),
-      layers: shape.layers,
-    },
+    facts: syntheticFacts(name, shape, mix),
     open,
   };
 }

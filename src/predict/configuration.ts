@@ -132,6 +132,19 @@ export interface ConfigurationInput {
   readonly offload?: Offload | null;
 }
 
+/** What most tests leave unsaid: llama.cpp of today with its defaults, an empty cache, a file of the usual size. */
+export const UNSTATED = {
+  engine: 'llama.cpp',
+  day: null,
+  fileBytes: null,
+  depth: 0,
+  batch: null,
+  ubatch: null,
+  flashAttention: null,
+  typeK: null,
+  typeV: null,
+} as const satisfies Partial<ConfigurationInput>;
+
 /** Where the parts of a model are to lie. */
 export interface Offload {
   readonly shape: ModelShape;

@@ -1,18 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { readDeviceRecords, readModelRecords } from '../catalog/host/index.ts';
 import { resolveModelName } from '../catalog/index.ts';
-import { isMixName, MIX_NAMES, shapeOf } from '../model/index.ts';
-import { parseBackend } from './backend.ts';
+import { isMixName, MIX_NAMES } from '../model/index.ts';
 import { calibrate } from './calibrate.ts';
 import type { Calibration } from './calibration.ts';
-import { configure, type Configuration } from './configuration.ts';
+import type { Configuration } from './configuration.ts';
 import { readParameters } from './host/index.ts';
-import { weightTypesOf } from './weight-types.ts';
-import { ownDeviceId, predictedOwnDevice, type OwnDevice } from './own-device.ts';
+import { configureOwn, ownDeviceId, type OwnDevice } from './own-device.ts';
 import { Predictor } from './predict.ts';
 import type { PredictedTest, Prediction } from './situation.ts';
-import { parseQuantisation } from './quantisation.ts';
-import { workOf } from './work.ts';
 
 /** Two cores of a Zen 4 in a virtual machine, as `ridgepoint calibrate` measured them. */
 const OWN: OwnDevice = {
@@ -42,26 +38,9 @@ const predictor = new Predictor(readParameters(), {
 
 function configurationOf(name: string, own: OwnDevice = OWN): Configuration {
   const { record, quantisation: mix } = resolveModelName(name, readModelRecords(), MIX_NAMES);
-  const quantisation = parseQuantisation(mix);
-  const backend = parseBackend('cpu', 'amd', 'cpu');
-  if (quantisation === null || backend === null || !isMixName(mix)) throw new Error(`no such model: ${name}`);
-  const shape = shapeOf(record);
-  return configure({
-    device: predictedOwnDevice(own),
-    backend,
-    engine: 'llama.cpp',
-    day: null,
-    work: workOf(shape),
-    quantisation,
-    fileBytes: null,
-    depth: 0,
-    batch: null,
-    ubatch: null,
-    flashAttention: null,
-    typeK: null,
-    typeV: null,
-    types: weightTypesOf(shape, mix),
-  });
+  const configuration = isMixName(mix) ? configureOwn(own, record, mix, 0) : null;
+  if (configuration === null) throw new Error(`no such model: ${name}`);
+  return configuration;
 }
 
 const termsOf = (configuration: Configuration, metric: 'generation' | 'prompt'): Record<string, number> => {

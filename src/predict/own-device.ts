@@ -1,5 +1,12 @@
 import * as z from 'zod';
+import type { ModelRecord } from '../catalog/index.ts';
+import { shapeOf, type MixName } from '../model/index.ts';
+import { parseBackend } from './backend.ts';
+import { configure, UNSTATED, type Configuration } from './configuration.ts';
 import type { PredictedDevice } from './device.ts';
+import { parseQuantisation } from './quantisation.ts';
+import { weightTypesOf } from './weight-types.ts';
+import { workOf } from './work.ts';
 
 /** A hundred times what any device of the catalogue has; more is a damaged file. */
 const MAX_RATE = 1e18;
@@ -60,4 +67,29 @@ export function predictedOwnDevice(own: OwnDevice): PredictedDevice {
     },
     measured: own.types,
   };
+}
+
+/**
+ * A model of the catalogue on an own device, each matrix at the rate of its own type; null where nothing is known of the
+ * mix, or of the backend.
+ */
+export function configureOwn(
+  own: OwnDevice,
+  record: ModelRecord,
+  mix: MixName,
+  depth: number,
+): Configuration | null {
+  const quantisation = parseQuantisation(mix);
+  const backend = parseBackend(own.backend, own.vendor, own.unit);
+  if (quantisation === null || backend === null) return null;
+  const shape = shapeOf(record);
+  return configure({
+    ...UNSTATED,
+    device: predictedOwnDevice(own),
+    backend,
+    work: workOf(shape),
+    quantisation,
+    depth,
+    types: weightTypesOf(shape, mix),
+  });
 }

@@ -10,6 +10,7 @@ import {
   parseQuantisation,
   predictTurn,
   Predictor,
+  UNSTATED,
   workOf,
   type Configuration,
   type PredictedDevice,
@@ -71,17 +72,12 @@ const anyCase: fc.Arbitrary<Case> = fc
     const configuration = configure({
       device,
       backend,
-      engine: 'llama.cpp',
-      day: null,
+      ...UNSTATED,
       work: model.work,
       quantisation,
-      fileBytes: null,
       depth: rest.depth,
-      batch: null,
       ubatch: rest.ubatch,
       flashAttention: rest.flashAttention,
-      typeK: null,
-      typeV: null,
     });
     return { device, configuration, modelId: model.id };
   });

@@ -17,7 +17,7 @@ import {
   type TimedRound,
 } from '../../src/measure/index.ts';
 import { openCache } from '../../src/cli/cache.ts';
-import { parameterCount, weightBytes } from '../../src/model/index.ts';
+import { syntheticFacts } from '../../src/cli/synthetic-facts.ts';
 import {
   judgeSession,
   OWN_MACHINE_FILE,
@@ -87,18 +87,7 @@ async function runSession(judged: readonly string[]): Promise<OwnMachineSession>
       const file = await cache.ensure({ shape, mix, layers: sample });
       files.push({ path: file.path, bytes: file.bytes, layers: sample });
     }
-    const facts: SweepModel['facts'] = {
-      source: 'synthetic',
-      name,
-      file: files.at(-1)?.path ?? '',
-      architecture: shape.architecture,
-      quantisation: mix,
-      shapeHash: null,
-      description: name,
-      sizeBytes: weightBytes(shape, mix),
-      parameters: parameterCount(shape),
-      layers: shape.layers,
-    };
+    const facts = syntheticFacts(name, shape, mix);
     const model = { facts, open: async () => ({ files, warnings: [], release: () => undefined }) };
     subjects.push({ name, judged: judged.includes(name), model });
   }

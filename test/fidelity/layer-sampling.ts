@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
+import { syntheticFacts } from '../../src/cli/synthetic-facts.ts';
 import { openEmbeddedEngine } from '../../src/engine/host/index.ts';
 import type { EngineDescription } from '../../src/engine/index.ts';
 import {
@@ -13,7 +14,7 @@ import {
 } from '../../src/measure/index.ts';
 import { startTelemetry } from '../../src/machine/host/index.ts';
 import { writeSynthetic } from '../../src/model/host/index.ts';
-import { parameterCount, weightBytes, type MixName, type ModelShape } from '../../src/model/index.ts';
+import type { MixName, ModelShape } from '../../src/model/index.ts';
 import { median, sortSamples, standardDeviation } from '../../src/stats/index.ts';
 import { seconds } from '../../src/units/index.ts';
 import { shapeNamed } from './models.ts';
@@ -116,18 +117,7 @@ async function prepared(
     files.push({ path: file, bytes: written.bytes, layers });
   }
   return {
-    facts: {
-      source: 'synthetic',
-      name,
-      file: files.at(-1)?.path ?? '',
-      architecture: shape.architecture,
-      quantisation: mix,
-      shapeHash: null,
-      description: name,
-      sizeBytes: weightBytes(shape, mix),
-      parameters: parameterCount(shape),
-      layers: shape.layers,
-    },
+    facts: syntheticFacts(name, shape, mix),
     open: () => Promise.resolve({ files, warnings: [], release: () => undefined }),
   };
 }

@@ -2,17 +2,12 @@ import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { readDeviceRecords, readModelRecords } from '../../src/catalog/host/index.ts';
 import { resolveModelName } from '../../src/catalog/index.ts';
-import { isMixName, MIX_NAMES, shapeOf } from '../../src/model/index.ts';
+import { isMixName, MIX_NAMES } from '../../src/model/index.ts';
 import { readParameters } from '../../src/predict/host/index.ts';
 import {
   calibrate,
-  configure,
-  parseBackend,
-  parseQuantisation,
-  predictedOwnDevice,
+  configureOwn,
   Predictor,
-  weightTypesOf,
-  workOf,
   type Calibration,
   type Configuration,
   type PredictedTest,
@@ -115,28 +110,10 @@ const modelOf = ({ model }: MeasuredRow): ReturnType<typeof resolveModelName> =>
 
 function configurationOf(row: MeasuredRow, device: OwnDevice): Configuration {
   const { record, quantisation: mix } = modelOf(row);
-  const quantisation = parseQuantisation(mix);
-  const backend = parseBackend(device.backend, device.vendor, device.unit);
-  if (quantisation === null || backend === null || !isMixName(mix)) {
+  const configuration = isMixName(mix) ? configureOwn(device, record, mix, row.depthTokens) : null;
+  if (configuration === null)
     throw new Error(`${row.model} with ${device.backend} is nothing that can be predicted`);
-  }
-  const shape = shapeOf(record);
-  return configure({
-    device: predictedOwnDevice(device),
-    backend,
-    engine: 'llama.cpp',
-    day: null,
-    work: workOf(shape),
-    quantisation,
-    fileBytes: null,
-    depth: row.depthTokens,
-    batch: null,
-    ubatch: null,
-    flashAttention: null,
-    typeK: null,
-    typeV: null,
-    types: weightTypesOf(shape, mix),
-  });
+  return configuration;
 }
 
 /** What is wanted: a calibrated prediction this close to a whole model, in percent. */
