@@ -1,9 +1,9 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import pc from 'picocolors';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exampleRecord } from '../../test/fixtures/measurement-record.ts';
+import { recordingContext, type RecordingContext } from '../../test/fixtures/recording-context.ts';
 import { gatherMachine } from '../machine/host/index.ts';
 import { identify } from '../machine/index.ts';
 import type { MeasurementRecord } from '../measure/index.ts';
@@ -16,7 +16,7 @@ import { lessonRecords } from './calibrate-lessons.ts';
 import { backendOf } from './recorded-backend.ts';
 import { planCalibration } from './calibrate-points.ts';
 import { runCalibrate } from './calibrate.ts';
-import { calibrationPath, resultLogPath, type CliContext } from './context.ts';
+import { calibrationPath, resultLogPath } from './context.ts';
 import { runPredict } from './predict.ts';
 
 let folder = '';
@@ -25,20 +25,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-function contextIn(name: string): CliContext & { readonly printed: string[] } {
-  const printed: string[] = [];
-  return {
-    printed,
-    stdout: (text) => void printed.push(text),
-    stderr: (text) => void printed.push(text),
-    isTerminal: false,
-    columns: null,
-    colors: pc.createColors(false),
-    errorColors: pc.createColors(false),
-    paths: { data: path.join(folder, name), config: folder, cache: folder },
-    signal: new AbortController().signal,
-  };
-}
+const contextIn = (name: string): RecordingContext =>
+  recordingContext({ data: path.join(folder, name), config: folder, cache: folder });
 
 const FLAGS = { engine: { kind: 'embedded' }, fromRecords: true, json: true } as const;
 
