@@ -78,12 +78,36 @@ function placedWith(
   return layer ?? (OF_FIRST_LAYER[architecture]?.test(name) === true ? 0 : layers);
 }
 
+interface PlacedWeights {
+  readonly placement: Placement;
+  readonly backend: ComputeBackend;
+  readonly placed: WeightBytes;
+}
+
+const LAST_PLACED = new WeakMap<readonly ModelTensor[], PlacedWeights>();
+
+/** {@link placeAll}; the last answer for a list of tensors is kept, as its contexts are asked for one after the other. */
+export function placeWeights(
+  shape: Pick<ModelShape, 'layers' | 'architecture'>,
+  tensors: readonly ModelTensor[],
+  placement: Placement,
+  backend: ComputeBackend,
+): WeightBytes {
+  const last = LAST_PLACED.get(tensors);
+  if (last?.backend === backend && last.placement === placement) {
+    return last.placed;
+  }
+  const placed = placeAll(shape, tensors, placement, backend);
+  LAST_PLACED.set(tensors, { placement, backend, placed });
+  return placed;
+}
+
 /**
  * Where the tensors of a model lie. The embedding table stays in the system's memory; where it is also the head, the
  * head is a second copy, on the device. What the processor keeps of a model that a GPU has a part of lies in memory
  * that the GPU can read, and is not rearranged (`make_cpu_buft_list`, src/llama-model.cpp).
  */
-export function placeWeights(
+function placeAll(
   shape: Pick<ModelShape, 'layers' | 'architecture'>,
   tensors: readonly ModelTensor[],
   placement: Placement,

@@ -1,67 +1,12 @@
 import { isViewOperation, OP, TYPE, UNARY, type Operation } from './operations.ts';
 import type { TensorGraph } from './tensor-graph.ts';
 import { FLAG, PLACE, type Tensor } from './tensor-store.ts';
+import { bitOf, dependencies, LOOK_AHEAD } from './vulkan-dependencies.ts';
+import { PATTERNS, PATTERNS_FROM, ROUTING_PATTERNS } from './vulkan-patterns.ts';
 import { isContiguous } from './vulkan-support.ts';
 
-/** How far ahead independent nodes are looked for (`NUM_TO_CHECK`), and what belongs to a pulled one. */
-const LOOK_AHEAD = 20;
+/** How far ahead what belongs to a pulled node is looked for. */
 const PULL_AHEAD = 15;
-
-/**
- * Sequences that become one operation and are kept together (ggml/src/ggml-vulkan/ggml-vulkan-types.h), in the order in
- * which they are looked for. Those that route to experts also keep what they read until their result is there.
- */
-const ROUTING_PATTERNS: readonly (readonly Operation[])[] = [
-  [
-    OP.softMax,
-    OP.reshape,
-    OP.argsort,
-    OP.view,
-    OP.getRows,
-    OP.reshape,
-    OP.sumRows,
-    OP.clamp,
-    OP.div,
-    OP.reshape,
-  ],
-  [
-    OP.unary,
-    OP.reshape,
-    OP.add,
-    OP.argsort,
-    OP.view,
-    OP.getRows,
-    OP.reshape,
-    OP.sumRows,
-    OP.clamp,
-    OP.div,
-    OP.reshape,
-  ],
-  [
-    OP.unary,
-    OP.sqrt,
-    OP.reshape,
-    OP.add,
-    OP.argsort,
-    OP.view,
-    OP.getRows,
-    OP.reshape,
-    OP.sumRows,
-    OP.clamp,
-    OP.div,
-    OP.reshape,
-  ],
-  [OP.softMax, OP.reshape, OP.argsort, OP.view, OP.getRows],
-  [OP.argsort, OP.view, OP.getRows, OP.reshape, OP.softMax, OP.reshape],
-];
-const OTHER_PATTERNS: readonly (readonly Operation[])[] = [
-  [OP.rmsNorm, OP.mul, OP.add, OP.mul],
-  [OP.rmsNorm, OP.mul, OP.add],
-  [OP.rmsNorm, OP.mul, OP.rope, OP.view, OP.setRows],
-  [OP.rmsNorm, OP.view, OP.setRows],
-  [OP.rope, OP.view, OP.setRows],
-];
-const PATTERNS = [...ROUTING_PATTERNS, ...OTHER_PATTERNS];
 
 /**
  * The order in which Vulkan computes its part of a graph: `ggml_vk_graph_optimize`
@@ -77,14 +22,23 @@ export function vulkanOrder(
   return new Reordering(graph, nodes, held).order();
 }
 
+/** Nodes by their places in the part; what is asked again and again is an array by place. */
 class Reordering {
   readonly #graph: TensorGraph;
   readonly #nodes: readonly Tensor[];
   readonly #held: Map<Tensor, Tensor[]>;
-  readonly #used: Uint8Array;
+  readonly #ops: Uint8Array;
+  /** 1 where a node computes nothing. */
+  readonly #empty: Uint8Array;
+  /** The place of each tensor of the graph in this part; -1: it is in none or another. */
+  readonly #places: Int32Array;
   /** Which nodes before it each one depends on: bit d - 1 for the one d places before. */
   readonly #depends: Int32Array;
-  readonly #placed = new Set<Tensor>();
+  /** The patterns that begin at a node, whether or not their nodes are still free: bits by place in the list. */
+  readonly #patterns: Uint16Array;
+  readonly #used: Uint8Array;
+  readonly #placed: Uint8Array;
+  readonly #gathered: Uint8Array;
   readonly #ordered: Tensor[] = [];
   /** Places of the nodes that come next. */
   #current: number[] = [];
@@ -94,8 +48,23 @@ class Reordering {
     this.#graph = graph;
     this.#nodes = nodes;
     this.#held = held;
-    this.#used = new Uint8Array(nodes.length);
-    this.#depends = Int32Array.from(nodes, (_, place) => this.#dependencies(place));
+    const count = nodes.length;
+    this.#ops = new Uint8Array(count);
+    this.#empty = new Uint8Array(count);
+    this.#places = new Int32Array(graph.count).fill(-1);
+    this.#patterns = new Uint16Array(count);
+    this.#used = new Uint8Array(count);
+    this.#placed = new Uint8Array(count);
+    this.#gathered = new Uint8Array(count);
+    for (let place = 0; place < count; place += 1) {
+      const node = nodes[place] ?? 0;
+      const op = graph.op[node] ?? 0;
+      this.#ops[place] = op;
+      this.#empty[place] = op === OP.none || isViewOperation(op) ? 1 : 0;
+      this.#places[node] = place;
+    }
+    this.#depends = dependencies({ graph, nodes, places: this.#places, empty: this.#empty });
+    for (let place = 0; place < count; place += 1) this.#patterns[place] = this.#patternsAt(place);
   }
 
   order(): Tensor[] {
@@ -103,7 +72,7 @@ class Reordering {
       if (this.#keepPattern()) continue;
       this.#current = [this.#first];
       this.#gatherIndependent();
-      if (this.#opAt(this.#current.at(-1) ?? 0) !== OP.add) this.#gatherViews();
+      if (this.#ops[this.#current.at(-1) ?? 0] !== OP.add) this.#gatherViews();
       for (const place of this.#current) this.#take(place);
       this.#skipUsed();
     }
@@ -114,18 +83,9 @@ class Reordering {
     return this.#nodes[place] ?? 0;
   }
 
-  #opAt(place: number): Operation {
-    return this.#graph.op[this.#at(place)] ?? 0;
-  }
-
-  #isEmptyAt(place: number): boolean {
-    const op = this.#opAt(place);
-    return op === OP.none || isViewOperation(op);
-  }
-
   #take(place: number): void {
     this.#ordered.push(this.#at(place));
-    this.#placed.add(this.#at(place));
+    this.#placed[place] = 1;
     this.#used[place] = 1;
   }
 
@@ -133,50 +93,38 @@ class Reordering {
     while (this.#first < this.#nodes.length && this.#used[this.#first] === 1) this.#first += 1;
   }
 
-  #dependencies(place: number): number {
+  #patternsAt(start: number): number {
     let bits = 0;
-    for (let distance = 1; distance < LOOK_AHEAD && distance <= place; distance += 1) {
-      if (this.#reads(place, place - distance)) bits |= 1 << (distance - 1);
+    for (const place of PATTERNS_FROM[this.#ops[start] ?? 0] ?? []) {
+      const pattern = PATTERNS[place] ?? [];
+      if (start + pattern.length > this.#nodes.length) continue;
+      let index = 1;
+      while (index < pattern.length && this.#ops[start + index] === pattern[index]) index += 1;
+      if (index === pattern.length) bits |= 1 << place;
     }
     return bits;
   }
 
-  /** `is_src_of`. */
-  #reads(later: number, earlier: number): boolean {
-    const graph = this.#graph;
-    const result = this.#at(later);
-    const before = this.#at(earlier);
-    const resultRoot = graph.root(result);
-    const beforeRoot = graph.root(before);
-    if (resultRoot === beforeRoot) return true;
-    const compares = !this.#isEmptyAt(later) && !this.#isEmptyAt(earlier);
-    const count = graph.sourceCount[result] ?? 0;
-    for (let index = 0; index < count; index += 1) {
-      const source = graph.sourceOf(result, index);
-      if (source === before || (compares && graph.root(source) === beforeRoot)) return true;
+  /** The first pattern that begins here and of which no node is used; -1: none. */
+  #freePattern(start: number): number {
+    const bits = this.#patterns[start] ?? 0;
+    for (let place = 0; bits >> place !== 0; place += 1) {
+      if ((bits & (1 << place)) === 0) continue;
+      const length = PATTERNS[place]?.length ?? 0;
+      let index = 0;
+      while (index < length && this.#used[start + index] === 0) index += 1;
+      if (index === length) return place;
     }
-    if (!compares) return false;
-    const beforeCount = graph.sourceCount[before] ?? 0;
-    for (let index = 0; index < beforeCount; index += 1) {
-      if (graph.root(graph.sourceOf(before, index)) === resultRoot) return true;
-    }
-    return false;
-  }
-
-  #matches(pattern: readonly Operation[], start: number): boolean {
-    if (start + pattern.length > this.#nodes.length) return false;
-    for (let index = 0; index < pattern.length; index += 1) {
-      if (this.#opAt(start + index) !== pattern[index] || this.#used[start + index] === 1) return false;
-    }
-    return true;
+    return -1;
   }
 
   #keepPattern(): boolean {
     const start = this.#first;
-    const pattern = PATTERNS.find((each) => this.#matches(each, start));
-    if (pattern === undefined) return false;
-    if (ROUTING_PATTERNS.includes(pattern)) this.#holdSources(pattern.length);
-    for (let index = 0; index < pattern.length; index += 1) this.#take(start + index);
+    const place = this.#freePattern(start);
+    if (place < 0) return false;
+    const length = PATTERNS[place]?.length ?? 0;
+    if (place < ROUTING_PATTERNS.length) this.#holdSources(length);
+    for (let index = 0; index < length; index += 1) this.#take(start + index);
     this.#skipUsed();
     return true;
   }
@@ -185,7 +133,7 @@ class Reordering {
   #holdSources(length: number): void {
     const graph = this.#graph;
     let last = this.#first + length - 1;
-    if (last + 1 < this.#nodes.length && this.#opAt(last + 1) === OP.scale) last += 1;
+    if (last + 1 < this.#nodes.length && this.#ops[last + 1] === OP.scale) last += 1;
     const until = this.#at(last);
     const kept = this.#held.get(until) ?? [];
     this.#held.set(until, kept);
@@ -206,8 +154,8 @@ class Reordering {
   #gatherIndependent(): void {
     const end = Math.min(this.#first + LOOK_AHEAD, this.#nodes.length);
     for (let place = this.#first + 1; place < end; place += 1) {
-      if (this.#used[place] === 1 || this.#isEmptyAt(place)) continue;
-      if (PATTERNS.some((pattern) => this.#matches(pattern, place))) continue;
+      if (this.#used[place] === 1 || this.#empty[place] === 1) continue;
+      if (this.#patterns[place] !== 0 && this.#freePattern(place) >= 0) continue;
       if (!this.#isReady(place)) continue;
       this.#current.push(place);
       this.#pullFused(place);
@@ -216,20 +164,25 @@ class Reordering {
 
   /** Nothing that is still to come is read, but for what is fused with the last of the nodes that come next. */
   #isReady(place: number): boolean {
-    const bits = this.#depends[place] ?? 0;
-    for (let earlier = this.#first; earlier < place; earlier += 1) {
-      if (this.#used[earlier] === 1 || (bits & (1 << (place - earlier - 1))) === 0) continue;
+    for (let bits = this.#openDependencies(place); bits !== 0; bits &= bits - 1) {
+      const earlier = nearestOf(bits, place);
+      if (this.#used[earlier] === 1) continue;
       if (earlier !== this.#current.at(-1) || !this.#fuses(earlier, place)) return false;
     }
     return true;
   }
 
+  /** The dependencies of a node on what comes at the first unused one or behind it. */
+  #openDependencies(place: number): number {
+    return (this.#depends[place] ?? 0) & ((1 << (place - this.#first)) - 1);
+  }
+
   #fuses(earlier: number, place: number): boolean {
-    const before = this.#opAt(earlier);
-    const op = this.#opAt(place);
+    const before = this.#opOf(earlier);
+    const op = this.#opOf(place);
     if (op === OP.mul && (before === OP.rmsNorm || before === OP.unary)) {
       for (let between = earlier + 1; between < place; between += 1) {
-        if (this.#used[between] !== 1 && !this.#isEmptyAt(between)) return false;
+        if (this.#used[between] !== 1 && this.#empty[between] === 0) return false;
       }
       return true;
     }
@@ -244,28 +197,37 @@ class Reordering {
 
   /** What is fused with the node just taken is taken as well. */
   #pullFused(place: number): void {
-    const op = this.#opAt(place);
-    const before = this.#opAt(place - 1);
+    const op = this.#opOf(place);
+    const before = this.#opOf(place - 1);
     let writer = place;
     if (op === OP.mul && before === OP.rmsNorm) {
-      const rope = this.#find(place, (each) => this.#opAt(each) === OP.rope && this.#ropes(each, place));
+      const rope = this.#find(place, (each) => this.#opOf(each) === OP.rope && this.#ropes(each, place));
       if (rope !== null) {
         this.#pull(rope);
         writer = rope;
       }
     }
-    const written = this.#opAt(writer);
+    const written = this.#opOf(writer);
     if (written === OP.rope || written === OP.rmsNorm) this.#pullWrite(writer);
     if (op === OP.addId && before === OP.mulMatId) this.#pullReader(place, OP.mul);
     if (op === OP.add && before === OP.mulMat) this.#pullReader(place, OP.add);
     if (op === OP.add && before === OP.ssmConv) {
       const active = this.#find(
         place,
-        (each) => this.#opAt(each) === OP.unary && this.#sourceAt(each, 0) === this.#at(place),
+        (each) => this.#opOf(each) === OP.unary && this.#sourceAt(each, 0) === this.#at(place),
       );
       if (active !== null) this.#pull(active);
     }
     if (op === OP.unary) this.#pullProduct(place);
+  }
+
+  #opOf(place: number): Operation {
+    return this.#ops[place] ?? 0;
+  }
+
+  #isPlaced(tensor: Tensor): boolean {
+    const place = this.#places[tensor] ?? -1;
+    return place >= 0 && this.#placed[place] === 1;
   }
 
   #sourceAt(place: number, index: number): Tensor {
@@ -300,9 +262,9 @@ class Reordering {
     const reader = this.#find(place, (each) => {
       const other = this.#sourceAt(each, 1);
       return (
-        this.#opAt(each) === op &&
+        this.#opOf(each) === op &&
         this.#sourceAt(each, 0) === this.#at(place) &&
-        (this.#isInput(other) || this.#placed.has(other))
+        (this.#isInput(other) || this.#isPlaced(other))
       );
     });
     if (reader !== null) this.#pull(reader);
@@ -311,11 +273,11 @@ class Reordering {
   #pullProduct(place: number): void {
     const node = this.#at(place);
     const product = this.#find(place, (each) => {
-      if (this.#opAt(each) !== OP.mul) return false;
+      if (this.#opOf(each) !== OP.mul) return false;
       const [left, right] = [this.#sourceAt(each, 0), this.#sourceAt(each, 1)];
       if (left !== node && right !== node) return false;
       const other = left === node ? right : left;
-      return (this.#isInput(other) || this.#placed.has(other)) && this.#multiplies(node, this.#at(each));
+      return (this.#isInput(other) || this.#isPlaced(other)) && this.#multiplies(node, this.#at(each));
     });
     if (product !== null) this.#pull(product);
   }
@@ -346,7 +308,7 @@ class Reordering {
     let write = -1;
     for (let each = writer + 1; each < end; each += 1) {
       if (this.#used[each] === 1) continue;
-      const op = this.#opAt(each);
+      const op = this.#opOf(each);
       if (view === -1 && op === OP.view && this.#sourceAt(each, 0) === this.#at(writer)) {
         view = each;
       } else if (view !== -1 && op === OP.setRows && this.#sourceAt(each, 0) === this.#at(view)) {
@@ -356,8 +318,8 @@ class Reordering {
     }
     if (write === -1 || !this.#isOneUse(writer, view, write)) return;
     for (let each = writer + 1; each < write; each += 1) {
-      if (this.#used[each] === 1 || each === view || this.#isEmptyAt(each)) continue;
-      if (this.#reads(write, each)) return;
+      if (this.#used[each] === 1 || each === view || this.#empty[each] === 1) continue;
+      if (((this.#depends[write] ?? 0) & bitOf(write, each)) !== 0) return;
     }
     this.#pull(view);
     this.#pull(write);
@@ -386,18 +348,20 @@ class Reordering {
 
   #gatherViews(): void {
     const end = Math.min(this.#first + LOOK_AHEAD, this.#nodes.length);
-    const gathered = new Set(this.#current);
+    for (const place of this.#current) this.#gathered[place] = 1;
     for (let place = this.#first + 1; place < end; place += 1) {
-      if (this.#used[place] === 1 || !this.#isEmptyAt(place)) continue;
-      const bits = this.#depends[place] ?? 0;
-      let ready = true;
-      for (let earlier = this.#first; earlier < place && ready; earlier += 1) {
-        ready =
-          this.#used[earlier] === 1 || (bits & (1 << (place - earlier - 1))) === 0 || gathered.has(earlier);
+      if (this.#used[place] === 1 || this.#empty[place] === 0) continue;
+      let bits = this.#openDependencies(place);
+      for (; bits !== 0; bits &= bits - 1) {
+        const earlier = nearestOf(bits, place);
+        if (this.#used[earlier] === 0 && this.#gathered[earlier] === 0) break;
       }
-      if (!ready) continue;
+      if (bits !== 0) continue;
       this.#current.push(place);
-      gathered.add(place);
+      this.#gathered[place] = 1;
     }
   }
 }
+
+/** The place of the nearest dependency of a node, that of the lowest bit. */
+const nearestOf = (bits: number, place: number): number => place - 32 + Math.clz32(bits & -bits);
