@@ -70,7 +70,7 @@ export async function runPredict(
   if (measured !== null) {
     const some = measured.some(({ prompt, generation }) => prompt.length + generation.length > 0);
     context.stdout(
-      `\npublished of the same model, device, kind of backend, depth and prompt: ${some ? '' : 'nothing'}`,
+      `\npublished of the same model, device, kind of backend, depth and prompt:${some ? '' : ' nothing'}`,
     );
     const speeds = table.head.findIndex((title) => title.startsWith('pp'));
     for (const [index, row] of table.rows.entries()) {
