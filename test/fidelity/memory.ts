@@ -18,20 +18,20 @@ import { printRows } from './table.ts';
 /** What people download most. */
 const MIX = 'Q4_K_M';
 
-const WIDE_RANGE = fileURLToPath(new URL('storage-range.c', import.meta.url));
+const GPU_LIMITS = fileURLToPath(new URL('gpu-limits.c', import.meta.url));
 
 /**
  * One model of each architecture, the one with the fewest layers, in every combination of contexts: the tables of
- * docs/memory.md. Vulkan is llvmpipe, which is made to report the largest storage buffer that GPUs have.
+ * docs/memory.md. Vulkan is llvmpipe, which is made to report the limits of GPUs.
  */
 export async function compareAllMemory(folder: string): Promise<void> {
   process.env['GGML_VK_VISIBLE_DEVICES'] = '0';
   // The engine's worker is started from its TypeScript source.
   process.env['NODE_OPTIONS'] = '--import tsx';
   await printComparison('cpu', compareMemory);
-  const library = path.join(folder, 'storage-range.so');
+  const library = path.join(folder, 'gpu-limits.so');
   try {
-    execFileSync('gcc', ['-shared', '-fPIC', '-O1', WIDE_RANGE, '-o', library, '-ldl']);
+    execFileSync('gcc', ['-shared', '-fPIC', '-O1', GPU_LIMITS, '-o', library, '-ldl']);
   } catch (error) {
     process.stdout.write(`Vulkan was left out: gcc is needed (${String(error)}).\n`);
     return;
