@@ -2,6 +2,7 @@ import {
   COMPUTE_BACKENDS,
   memoryOf,
   tensorsOf,
+  tensorsWithNextTokenLayers,
   weightBytesInMixes,
   type ComputeBackend,
   type ContextMemorySettings,
@@ -92,7 +93,9 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   const { shape, mix, settings, budget, mixes } = request;
   const backend = backendOf(budget);
   const placement = placedOn(budget, request.placement);
-  const weights: ModelWeights = { shape, tensors: tensorsOf(shape, mix) };
+  const tensorsIn = settings.draftsFurtherTokens === true ? tensorsWithNextTokenLayers : tensorsOf;
+  const weightsIn = (each: MixName): ModelWeights => ({ shape, tensors: tensorsIn(shape, each) });
+  const weights = weightsIn(mix);
   const breakdown = memoryOf(weights, settings, placement, backend);
   if ('unsupported' in breakdown) return breakdown;
   const none = { splits: [], longestContextTokens: null, largestMix: null, partial: null, reduced: null };
@@ -115,9 +118,7 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   const verdict = fitVerdict(budget, breakdown);
   const longestContextTokens = longestContext(shape.contextLength, (tokens) => fits(at(tokens)));
   const bySize = largestFirst(shape, mixes);
-  const largest = bySize.find((each) =>
-    fits(accountOf({ shape, tensors: tensorsOf(shape, each) })(settings.contextTokens)),
-  );
+  const largest = bySize.find((each) => fits(accountOf(weightsIn(each))(settings.contextTokens)));
   const partial =
     verdict === 'fits' || budget.kind !== 'gpu'
       ? null
@@ -133,9 +134,7 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
     longestContextTokens,
     largestMix: largest ?? null,
     partial,
-    reduced: isStuck
-      ? reduce(shape, bySize, (each) => accountOf({ shape, tensors: tensorsOf(shape, each) }), fits)
-      : null,
+    reduced: isStuck ? reduce(shape, bySize, (each) => accountOf(weightsIn(each)), fits) : null,
   };
 }
 

@@ -18,6 +18,7 @@ export function llamaFlags(settings: ContextMemorySettings, placement: Placement
   if (settings.cacheTypeK !== 'F16') flags.push('-ctk', settings.cacheTypeK.toLowerCase());
   if (settings.cacheTypeV !== 'F16') flags.push('-ctv', settings.cacheTypeV.toLowerCase());
   flags.push('-fa', settings.flashAttention ? 'on' : 'off');
+  if (settings.draftsFurtherTokens === true) flags.push('--spec-type', 'draft-mtp');
   return flags;
 }
 

@@ -18,5 +18,7 @@ export interface FitFlags {
   /** Shares in which several GPUs get the layers. */
   readonly tensorSplit?: readonly number[];
   readonly flashAttn: 'on' | 'off';
+  /** Draft with the model's own layers that predict further tokens. */
+  readonly draftMtp?: boolean;
   readonly json?: boolean;
 }

@@ -11,6 +11,8 @@ const KIND_NAMES: Readonly<Record<MemoryKind, string>> = {
   'recurrent-state': 'recurrent state',
   compute: 'compute buffers',
   output: 'logits for the caller',
+  'draft-cache': 'KV cache to draft with',
+  'draft-compute': 'compute buffers to draft with',
 };
 
 /** The places that a model takes memory in: the GPUs that there are, and the system's memory. */
@@ -44,6 +46,8 @@ const BAR_LETTERS: Readonly<Record<MemoryKind, string>> = {
   'recurrent-state': '▒',
   compute: '░',
   output: '░',
+  'draft-cache': '▓',
+  'draft-compute': '░',
 };
 const BAR_WIDTH = 60;
 

@@ -16,6 +16,7 @@ import { findDevice, findMachine, resolveMachine } from '../catalog/index.ts';
 import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
   contextNote,
+  hasKnownNextTokenLayers,
   MIX_NAMES,
   shapeOf,
   type ContextMemorySettings,
@@ -55,6 +56,7 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
     ...sharesFor(flags, machine),
   };
   warnOfPlacement(flags, machine, shape, context);
+  if (flags.draftMtp === true) checkDraft(shape, flags);
   const fit = fitModel({
     shape,
     mix: quantisation,
@@ -103,6 +105,7 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
       fit,
       settings,
       note,
+      leftOut: leftOutOf(shape, settings),
       isHostKnown: machine.budget.kind !== 'gpu' || machine.budget.systemBytes !== null,
       llama: proposal(fit, settings, onGpu(chosen), onGpu(placement)),
       smaller: isStuck(fit) ? smallerSentence(smaller, quantisation, machine.name) : null,
@@ -180,6 +183,32 @@ function sharesFor(
   return { deviceShares: shares };
 }
 
+/** What published files may have beside what is counted. */
+function leftOutOf(shape: ModelShape, { draftsFurtherTokens }: ContextMemorySettings): string | null {
+  if (shape.mtpLayers === 0 || draftsFurtherTokens === true) return null;
+  const add = hasKnownNextTokenLayers(shape) ? '; --draft-mtp counts what drafting with them takes' : '';
+  return `Layers that predict further tokens are not counted: llama.cpp leaves them out unless it drafts with them${add}.`;
+}
+
+/** @throws CommandFailure where a model has nothing to draft with, or it is not known what. */
+function checkDraft(shape: ModelShape, { exact }: FitFlags): void {
+  if (exact === true) {
+    throw new CommandFailure(
+      '--exact asks for the context of the model alone, not for the one that drafts; leave out --exact or --draft-mtp.',
+    );
+  }
+  if (shape.mtpLayers === 0) {
+    throw new CommandFailure(
+      `${shape.id} has no layers that predict further tokens, so --draft-mtp cannot be used with it.`,
+    );
+  }
+  if (!hasKnownNextTokenLayers(shape)) {
+    throw new CommandFailure(
+      `${shape.id} has layers that predict further tokens, but it is not known what they are made of; without --draft-mtp llama.cpp does not load them.`,
+    );
+  }
+}
+
 /** Says of settings that change nothing that they do not. */
 function warnOfPlacement(
   flags: FitFlags,
@@ -209,6 +238,7 @@ function settingsOf(flags: FitFlags, shape: ModelShape): ContextMemorySettings {
     cacheTypeK: cacheType(flags.cacheTypeK),
     cacheTypeV: cacheType(flags.cacheTypeV),
     flashAttention: flags.flashAttn === 'on',
+    ...(flags.draftMtp === true ? { draftsFurtherTokens: true } : {}),
   };
 }
 
@@ -282,6 +312,8 @@ interface Printed {
   readonly fit: Fit;
   readonly settings: ContextMemorySettings;
   readonly note: string | null;
+  /** What a file may have that is not loaded. */
+  readonly leftOut: string | null;
   /** Whether the memory beside a GPU is known. */
   readonly isHostKnown: boolean;
   /** What llama.cpp is to be called with; null where nothing was found that fits. */
@@ -291,7 +323,7 @@ interface Printed {
 }
 
 function print(
-  { title, fit, settings, note, isHostKnown, llama, smaller }: Printed,
+  { title, fit, settings, note, leftOut, isHostKnown, llama, smaller }: Printed,
   context: CliContext,
 ): void {
   context.stdout(`${context.colors.bold(title)}\n`);
@@ -305,6 +337,7 @@ function print(
   if (sentence !== null) context.stdout(sentence);
   if (smaller !== null) context.stdout(smaller);
   if (note !== null) context.stdout(note);
+  if (leftOut !== null) context.stdout(leftOut);
   if (fit.longestContextTokens !== null && fit.verdict === 'fits') {
     context.stdout(`The longest context that fits is ${fit.longestContextTokens} tokens.`);
   }

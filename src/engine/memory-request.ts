@@ -15,6 +15,13 @@ export interface ContextSettings {
   readonly cacheTypeK: CacheType;
   readonly cacheTypeV: CacheType;
   readonly flashAttention: FlashAttention;
+  /**
+   * The context of the layers that predict further tokens (`LLAMA_CONTEXT_TYPE_MTP`), which llama-server makes beside the
+   * other to draft with; it gives logits for one token of a sequence. Absent: the model's own.
+   */
+  readonly drafts?: boolean | undefined;
+  /** Earlier states that a recurrent context keeps to go back to (`n_rs_seq`); absent: none. */
+  readonly rollbackStates?: number | undefined;
 }
 
 /** A model file, whose weights may be a hole, and the contexts to lay out for it. */
@@ -26,6 +33,8 @@ export interface MemoryRequest {
   readonly cpuMoeLayers: number;
   /** Shares in which the devices get the layers (-ts); absent: in proportion to the memory that each has free. */
   readonly tensorSplit?: readonly number[] | undefined;
+  /** Whether the layers that predict further tokens are loaded (`load_mtp`); absent: they are left out. */
+  readonly nextTokenLayers?: boolean | undefined;
   readonly contexts: readonly ContextSettings[];
 }
 

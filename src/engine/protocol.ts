@@ -33,6 +33,8 @@ const contextSettingsSchema = z.object({
   cacheTypeK: cacheType,
   cacheTypeV: cacheType,
   flashAttention: z.enum(['on', 'off', 'auto']),
+  drafts: z.boolean().optional(),
+  rollbackStates: count.optional(),
 });
 
 export const requestSchema = z.discriminatedUnion('method', [
@@ -62,6 +64,7 @@ export const requestSchema = z.discriminatedUnion('method', [
       gpuLayers: z.number().int(),
       cpuMoeLayers: count,
       tensorSplit: z.array(z.number().nonnegative()).optional(),
+      nextTokenLayers: z.boolean().optional(),
       contexts: z.array(contextSettingsSchema),
     }),
   }),

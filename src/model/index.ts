@@ -12,8 +12,10 @@ export type { MixName } from './mixes.ts';
 export {
   activeParameterCount,
   activeWeightBytesPerToken,
+  hasKnownNextTokenLayers,
   parameterCount,
   tensorsOf,
+  tensorsWithNextTokenLayers,
   weightBytes,
   weightBytesInMixes,
 } from './tensors.ts';

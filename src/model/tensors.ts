@@ -59,6 +59,10 @@ export function tensorsOf(shape: ModelShape, mix: MixName, layers?: readonly num
   ];
 }
 
+/** Whether it is known what the layers are made of that predict further tokens. */
+export const hasKnownNextTokenLayers = ({ architecture }: Pick<ModelShape, 'architecture'>): boolean =>
+  architectureOf(architecture).nextTokenLayer !== undefined;
+
 /**
  * The tensors of a file that has the layers as well that predict further tokens, which come behind the others.
  * @throws UnsupportedArchitectureError; RangeError when it is not known what those layers are made of.

@@ -14,6 +14,9 @@ type PlannedContext = WorkerAnswer<'planMemory'>['contexts'][number];
  */
 const NODE = { left: 16, right: 24, bufferType: 32, model: 40, context: 48, compute: 56 } as const;
 
+/** `LLAMA_CONTEXT_TYPE_MTP`, include/llama.h. */
+const DRAFT_CONTEXT = 1;
+
 /** The name of `llama_get_memory_breakdown(const llama_context *)` (src/llama-ext.h), which is C++ and no part of the C API. */
 const BREAKDOWN = '_Z26llama_get_memory_breakdownPK13llama_context';
 
@@ -61,6 +64,10 @@ function planContext(
     type_v: CACHE_TYPES[settings.cacheTypeV],
     flash_attn_type: FLASH_ATTENTION[settings.flashAttention],
     swa_full: false,
+    n_rs_seq: settings.rollbackStates ?? 0,
+    ...(settings.drafts === true
+      ? { ctx_type: DRAFT_CONTEXT, n_outputs_max: settings.sequences, n_outputs_max_per_seq: 1 }
+      : {}),
   };
   const create = library.llama('void *llama_init_from_model(void *model, llama_context_params params)');
   const context = create(model, params) as Pointer;

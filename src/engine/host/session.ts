@@ -247,7 +247,7 @@ export class Session {
 export function loadModel(
   library: Library,
   settings: Pick<ModelSettings, 'modelPath' | 'gpuLayers' | 'cpuMoeLayers'> &
-    Pick<MemoryRequest, 'tensorSplit'>,
+    Pick<MemoryRequest, 'tensorSplit' | 'nextTokenLayers'>,
   options: { readonly noAlloc: boolean } = { noAlloc: false },
 ): Pointer {
   const params = {
@@ -255,6 +255,7 @@ export function loadModel(
     n_gpu_layers: settings.gpuLayers,
     tensor_buft_overrides: expertOverrides(library, settings.cpuMoeLayers),
     tensor_split: deviceShares(library, settings.tensorSplit),
+    load_mtp: settings.nextTokenLayers === true,
     ...(options.noAlloc ? { no_alloc: true, load_mode: LOAD_MODE_NONE } : {}),
   };
   const load = library.llama('void *llama_model_load_from_file(const char *path, llama_model_params params)');

@@ -1,6 +1,7 @@
 import { placeWeights } from './weights.ts';
 import type { ComputeBackend } from './compute-backends.ts';
-import { placedComputeBytes } from './compute-devices.ts';
+import { bytesWithoutLogits, placedComputeBytes } from './compute-devices.ts';
+import { draftCache, layersOfFile, loadedTensors, statesOfSequence } from './drafting.ts';
 import { kvCaches, refusalOf, type KvCache, type Unsupported } from './kv-state.ts';
 import { recurrentLayers } from './recurrent-state.ts';
 import { deviceCount, deviceOfLayer, type Placement } from './placement.ts';
@@ -10,7 +11,14 @@ import type { ModelTensor } from '../tensors.ts';
 import { bytes, type Bytes } from '../../units/index.ts';
 
 /** What memory is used for. */
-export type MemoryKind = 'weights' | 'kv-cache' | 'recurrent-state' | 'compute' | 'output';
+export type MemoryKind =
+  | 'weights'
+  | 'kv-cache'
+  | 'recurrent-state'
+  | 'compute'
+  | 'output'
+  | 'draft-cache'
+  | 'draft-compute';
 
 /** Bytes of one kind on the GPUs and in the system's memory. Without a GPU all of it is the system's. */
 export interface MemoryLine {
@@ -55,29 +63,52 @@ export function memoryOf(
   const refusal = refusalOf(shape, context);
   if (refusal !== null) return refusal;
   const devices = backend.isProcessor ? 0 : deviceCount(placement);
-  const weights = placeWeights(shape, tensors, placement, backend);
+  const layers = layersOfFile(shape, tensors);
+  const loaded = loadedTensors(shape, tensors, context);
+  const weights = placeWeights({ ...shape, layers }, loaded, placement, backend);
   const caches = kvCaches(shape, context);
-  const byPlace = (kind: MemoryKind, layers: readonly LayerBytes[]): MemoryLine => {
+  const byPlace = (kind: MemoryKind, held: readonly LayerBytes[]): MemoryLine => {
     const each = Array<number>(devices).fill(0);
     let host = 0;
-    for (const { layer, bytes: size } of layers) {
-      const device = devices === 0 ? null : deviceOfLayer(layer, shape.layers, placement);
+    for (const { layer, bytes: size } of held) {
+      const device = devices === 0 ? null : deviceOfLayer(layer, layers, placement);
       if (device === null) host += size;
       else each[device] = (each[device] ?? 0) + size;
     }
     return line(kind, each, host);
   };
-  const cached = caches.flatMap(({ layers }) =>
-    layers.map(({ layer, keyBytes, valueBytes }) => ({ layer, bytes: bytes(keyBytes + valueBytes) })),
+  const states = recurrentLayers(shape, context).map((each) => ({
+    ...each,
+    bytes: bytes(each.bytes * statesOfSequence(shape, context)),
+  }));
+  const draft = draftCache(shape, layers, context);
+  const compute = placedComputeBytes(
+    { shape, tensors: loaded, fileLayers: layers },
+    context,
+    placement,
+    backend,
+    weights.lent,
   );
-  const compute = placedComputeBytes({ shape, tensors }, context, placement, backend, weights.lent);
   const lines: MemoryLine[] = [
     line('weights', weights.devices, weights.host + weights.repacked),
-    byPlace('kv-cache', cached),
-    byPlace('recurrent-state', recurrentLayers(shape, context)),
+    byPlace('kv-cache', caches.flatMap(cachedBytes)),
+    byPlace('recurrent-state', states),
     line('compute', compute.devices, compute.host),
     line('output', Array<number>(devices).fill(0), shape.vocabularySize * context.sequences * LOGIT_BYTES),
   ];
+  if (draft !== null) {
+    const graph = bytesWithoutLogits({ shape, tensors: loaded }, context, backend);
+    // It runs where the layers lie that it consists of, behind the model's last.
+    const place = devices === 0 ? null : deviceOfLayer(shape.layers, layers, placement);
+    lines.push(
+      byPlace('draft-cache', cachedBytes(draft)),
+      line(
+        'draft-compute',
+        Array.from({ length: devices }, (_, device) => (device === place ? graph : 0)),
+        place === null ? graph : 0,
+      ),
+    );
+  }
   const eachDeviceBytes = Array.from({ length: devices }, (_, device) =>
     bytes(lines.reduce((sum, { eachDeviceBytes: each }) => sum + (each[device] ?? 0), 0)),
   );
@@ -99,6 +130,9 @@ interface LayerBytes {
   readonly layer: number;
   readonly bytes: Bytes;
 }
+
+const cachedBytes = ({ layers }: KvCache): LayerBytes[] =>
+  layers.map(({ layer, keyBytes, valueBytes }) => ({ layer, bytes: bytes(keyBytes + valueBytes) }));
 
 const sumOf = (values: readonly number[]): number => values.reduce((sum, each) => sum + each, 0);
 

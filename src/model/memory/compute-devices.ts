@@ -38,7 +38,7 @@ const MASK_BYTES = { flashAttention: 2, plain: 4 } as const;
  *   of them at a time (`op_offload`).
  */
 export function placedComputeBytes(
-  { shape, tensors }: PlacedModel,
+  { shape, tensors, fileLayers }: PlacedModel & { readonly fileLayers: number },
   context: ResolvedContext,
   placement: Placement,
   backend: ComputeBackend,
@@ -51,10 +51,10 @@ export function placedComputeBytes(
   if (count === 1 && lent + loans.headBytes === 0)
     return { devices: [bytes(whole.device)], host: bytes(whole.host) };
   const withoutLogits = bytesWithoutLogits({ shape, tensors }, context, backend);
-  const used = usedDevices(shape, placement);
+  const used = usedDevices(fileLayers, placement);
   const first = used[0] ?? 0;
-  const head = deviceOfLayer(shape.layers, shape.layers, placement) ?? first;
-  const pipelined = used.length > 1 && isOnGpu(0, shape.layers, placement) && placement.cpuMoeLayers === 0;
+  const head = deviceOfLayer(fileLayers, fileLayers, placement) ?? first;
+  const pipelined = used.length > 1 && isOnGpu(0, fileLayers, placement) && placement.cpuMoeLayers === 0;
   const masks = maskBytes(shape, context);
   const stream = shape.embeddingLength * batchTokens(context) * ACTIVATION_BYTES;
   const devices = Array.from({ length: count }, (_, device) => {
@@ -70,7 +70,7 @@ export function placedComputeBytes(
 }
 
 /** Of the same graph with one word instead of all, so without the tensor that only the GPU with the head has. */
-function bytesWithoutLogits(
+export function bytesWithoutLogits(
   { shape, tensors }: PlacedModel,
   context: ResolvedContext,
   backend: ComputeBackend,
@@ -91,7 +91,7 @@ function lentBytes({ layerBytes }: LentWeights, { device }: ComputeBackend): num
 }
 
 /** The GPUs that have a layer or the head, in their order. */
-function usedDevices({ layers }: ModelShape, placement: Placement): number[] {
+function usedDevices(layers: number, placement: Placement): number[] {
   const used = new Set<number>();
   for (let layer = 0; layer <= layers; layer += 1) {
     const device = deviceOfLayer(layer, layers, placement);

@@ -156,21 +156,21 @@ function cacheOf(
     return context.flashAttention ? valueRowLength(shape, layer) : widestValueRow(shape);
   };
   const rows = layers.map((layer) => ({ layer, key: keyRowLength(shape, layer), value: values(layer) }));
-  return makeCache(kind, cells, streams, context, rows);
+  return cacheOfRows(kind, cells, streams, context, rows);
 }
 
-interface Row {
+export interface CacheRow {
   readonly layer: number;
   readonly key: number;
   readonly value: number;
 }
 
-function makeCache(
+export function cacheOfRows(
   kind: KvCache['kind'],
   cells: number,
   streams: number,
   { cacheTypeK, cacheTypeV }: ResolvedContext,
-  rows: readonly Row[],
+  rows: readonly CacheRow[],
 ): KvCache {
   return {
     kind,
@@ -207,7 +207,7 @@ function indexerCache(shape: ModelShape, context: ResolvedContext): KvCache {
       key: length,
       value: context.flashAttention ? value : widestIndexerValue(shape),
     }));
-  return makeCache('indexer', context.sequenceTokens, context.streams, context, rows);
+  return cacheOfRows('indexer', context.sequenceTokens, context.streams, context, rows);
 }
 
 /** The transposed values of the indexer are as wide as one head of the main cache. */
@@ -225,7 +225,7 @@ function compressedCaches(shape: ModelShape, context: ResolvedContext): KvCache[
   const own: ResolvedContext = { ...context, streams: context.sequences };
   const ratios = shape.compressedAttention?.ratios ?? [];
   const key = shape.keyHeadLength;
-  const rows = (ratio: number | null, length: number): Row[] =>
+  const rows = (ratio: number | null, length: number): CacheRow[] =>
     ratios.flatMap((each, layer) =>
       ratio === null || each === ratio ? [{ layer, key: length, value: 0 }] : [],
     );
@@ -234,9 +234,15 @@ function compressedCaches(shape: ModelShape, context: ResolvedContext): KvCache[
     Math.min(context.sequenceTokens, (shape.slidingWindow?.size ?? 0) + context.ubatchTokens),
   );
   return [
-    makeCache('window', windowed, own.streams, own, rows(null, key)),
-    makeCache('compressed', cells(CSA_RATIO), own.streams, own, rows(CSA_RATIO, key)),
-    makeCache('compressed', cells(HCA_RATIO), own.streams, own, rows(HCA_RATIO, key)),
-    makeCache('indexer', cells(CSA_RATIO), own.streams, own, rows(CSA_RATIO, shape.indexer?.headLength ?? 0)),
+    cacheOfRows('window', windowed, own.streams, own, rows(null, key)),
+    cacheOfRows('compressed', cells(CSA_RATIO), own.streams, own, rows(CSA_RATIO, key)),
+    cacheOfRows('compressed', cells(HCA_RATIO), own.streams, own, rows(HCA_RATIO, key)),
+    cacheOfRows(
+      'indexer',
+      cells(CSA_RATIO),
+      own.streams,
+      own,
+      rows(CSA_RATIO, shape.indexer?.headLength ?? 0),
+    ),
   ];
 }

@@ -19,6 +19,8 @@ export interface ContextMemorySettings {
   readonly cacheTypeK: KvCacheType;
   readonly cacheTypeV: KvCacheType;
   readonly flashAttention: boolean;
+  /** The layers that predict further tokens are loaded, and drafted with (`--spec-type draft-mtp`); absent: not. */
+  readonly draftsFurtherTokens?: boolean;
 }
 
 /** The defaults of llama-bench and of a llama-server with one slot (common/common.h, release v0.5.0). */
