@@ -1,5 +1,6 @@
 import {
   COMPUTE_BACKENDS,
+  leastMemoryOf,
   memoryOf,
   tensorsOf,
   tensorsWithNextTokenLayers,
@@ -10,6 +11,7 @@ import {
   type MixName,
   type ModelShape,
   type ModelWeights,
+  type PlacedBytes,
   type Placement,
 } from '../model/index.ts';
 import { bytes, type Bytes } from '../units/index.ts';
@@ -106,8 +108,14 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
     return (contextTokens) => {
       const before = accounted.get(contextTokens);
       if (before !== undefined) return before;
-      const result = memoryOf(each, { ...settings, contextTokens }, placement, backend);
-      const usable = 'unsupported' in result ? null : result;
+      const context = { ...settings, contextTokens };
+      const least = leastMemoryOf(each, context, placement, backend);
+      // What does not fit without its compute buffers needs none of them.
+      const result =
+        'unsupported' in least || fitVerdict(budget, least) !== 'fits'
+          ? null
+          : memoryOf(each, context, placement, backend);
+      const usable = result === null || 'unsupported' in result ? null : result;
       accounted.set(contextTokens, usable);
       return usable;
     };
@@ -156,7 +164,7 @@ function reduce(
 }
 
 /** The best verdict that the budget allows. */
-export function fitVerdict(budget: MemoryBudget, breakdown: MemoryBreakdown): FitVerdict {
+export function fitVerdict(budget: MemoryBudget, breakdown: PlacedBytes): FitVerdict {
   switch (budget.kind) {
     case 'processor':
       return judgeRoom(budget.systemBytes - breakdown.totalBytes, reserveOf(budget), true);
@@ -192,7 +200,7 @@ function judgeRoom(systemLeft: number, reserve: number, fitsDevice: boolean): Fi
 /** The carve-out is filled first, then the memory that the system shares; what is left is the system's. */
 function judgeSplit(
   split: MemorySplit,
-  breakdown: MemoryBreakdown,
+  breakdown: PlacedBytes,
 ): Pick<SplitFit, 'verdict' | 'addressableBytes' | 'systemLeftBytes'> {
   const addressable = bytes(split.carveOutBytes + split.sharedLimitBytes);
   const shared = Math.max(0, breakdown.deviceBytes - split.carveOutBytes);

@@ -1,4 +1,5 @@
 import {
+  leastMemoryOf,
   memoryOf,
   ON_DEVICE,
   parameterCount,
@@ -40,12 +41,11 @@ export function largestSmallerModel(
   const placement = placedOn(budget, ON_DEVICE);
   for (const { shape } of bySize) {
     const contextTokens = Math.min(settings.contextTokens, shape.contextLength, USEFUL_CONTEXT);
-    const breakdown = memoryOf(
-      { shape, tensors: tensorsOf(shape, mix) },
-      { ...settings, contextTokens },
-      placement,
-      backendOf(budget),
-    );
+    const weights = { shape, tensors: tensorsOf(shape, mix) };
+    const context = { ...settings, contextTokens };
+    const least = leastMemoryOf(weights, context, placement, backendOf(budget));
+    if ('unsupported' in least || fitVerdict(budget, least) !== 'fits') continue;
+    const breakdown = memoryOf(weights, context, placement, backendOf(budget));
     if (!('unsupported' in breakdown) && fitVerdict(budget, breakdown) === 'fits') {
       return { shape, contextTokens, breakdown };
     }

@@ -1,4 +1,4 @@
-import { placeWeights } from './weights.ts';
+import { placeWeights, type WeightBytes } from './weights.ts';
 import type { ComputeBackend } from './compute-backends.ts';
 import { bytesWithoutLogits, placedComputeBytes } from './compute-devices.ts';
 import { draftCache, layersOfFile, loadedTensors, statesOfSequence } from './drafting.ts';
@@ -30,13 +30,8 @@ export interface MemoryLine {
   readonly hostBytes: Bytes;
 }
 
-export interface MemoryBreakdown {
+export interface MemoryBreakdown extends PlacedBytes {
   readonly lines: readonly MemoryLine[];
-  readonly deviceBytes: Bytes;
-  /** Of each GPU, in the order of the placement's shares; none without a GPU. */
-  readonly eachDeviceBytes: readonly Bytes[];
-  readonly hostBytes: Bytes;
-  readonly totalBytes: Bytes;
   /** Weights that are rearranged for the processor, a part of the weights in the system's memory. */
   readonly repackedBytes: Bytes;
   readonly context: ResolvedContext;
@@ -52,13 +47,90 @@ export interface ModelWeights {
 /** Logits are F32 (`output_reserve`, src/llama-context.cpp). */
 const LOGIT_BYTES = 4;
 
+/** Bytes by place, of whatever kind. */
+export interface PlacedBytes {
+  /** Of all GPUs together. */
+  readonly deviceBytes: Bytes;
+  /** Of each GPU, in the order of the placement's shares; none without a GPU. */
+  readonly eachDeviceBytes: readonly Bytes[];
+  readonly hostBytes: Bytes;
+  readonly totalBytes: Bytes;
+}
+
 /** What a model and a context take, by kind and place; or why the engine refuses them. */
 export function memoryOf(
-  { shape, tensors }: ModelWeights,
+  model: ModelWeights,
   settings: ContextMemorySettings,
   placement: Placement,
   backend: ComputeBackend,
 ): MemoryBreakdown | Unsupported {
+  const held = heldMemory(model, settings, placement, backend);
+  if ('unsupported' in held) return held;
+  const { shape } = model;
+  const { context, layers, loaded, devices, weights, caches } = held;
+  const fileLayers = layers;
+  const compute = placedComputeBytes(
+    { shape, tensors: loaded, fileLayers },
+    context,
+    placement,
+    backend,
+    weights.lent,
+  );
+  const lines = [
+    ...held.lines,
+    line('compute', compute.devices, compute.host),
+    line('output', Array<number>(devices).fill(0), shape.vocabularySize * context.sequences * LOGIT_BYTES),
+    ...held.draftLines,
+  ];
+  if (held.draftLines.length > 0) {
+    const graph = bytesWithoutLogits({ shape, tensors: loaded }, context, backend);
+    // It runs where the layers lie that it consists of, behind the model's last.
+    const place = devices === 0 ? null : deviceOfLayer(shape.layers, fileLayers, placement);
+    lines.push(
+      line(
+        'draft-compute',
+        Array.from({ length: devices }, (_, device) => (device === place ? graph : 0)),
+        place === null ? graph : 0,
+      ),
+    );
+  }
+  return { lines, ...together(lines, devices), repackedBytes: weights.repacked, context, caches };
+}
+
+/**
+ * What a model holds before anything is computed, weights, caches and states: less than {@link memoryOf}, and quicker to
+ * say; or why the engine refuses.
+ */
+export function leastMemoryOf(
+  model: ModelWeights,
+  settings: ContextMemorySettings,
+  placement: Placement,
+  backend: ComputeBackend,
+): PlacedBytes | Unsupported {
+  const held = heldMemory(model, settings, placement, backend);
+  return 'unsupported' in held ? held : together(held.lines, held.devices);
+}
+
+interface HeldMemory {
+  readonly context: ResolvedContext;
+  /** Of the file, those that predict further tokens among them. */
+  readonly layers: number;
+  readonly loaded: readonly ModelTensor[];
+  /** GPUs. */
+  readonly devices: number;
+  readonly weights: WeightBytes;
+  readonly caches: readonly KvCache[];
+  readonly lines: readonly MemoryLine[];
+  /** Of the context that drafts; none where nothing is drafted. */
+  readonly draftLines: readonly MemoryLine[];
+}
+
+function heldMemory(
+  { shape, tensors }: ModelWeights,
+  settings: ContextMemorySettings,
+  placement: Placement,
+  backend: ComputeBackend,
+): HeldMemory | Unsupported {
   const context = resolveContext(settings);
   const refusal = refusalOf(shape, context);
   if (refusal !== null) return refusal;
@@ -82,48 +154,29 @@ export function memoryOf(
     bytes: bytes(each.bytes * statesOfSequence(shape, context)),
   }));
   const draft = draftCache(shape, layers, context);
-  const compute = placedComputeBytes(
-    { shape, tensors: loaded, fileLayers: layers },
+  return {
     context,
-    placement,
-    backend,
-    weights.lent,
-  );
-  const lines: MemoryLine[] = [
-    line('weights', weights.devices, weights.host + weights.repacked),
-    byPlace('kv-cache', caches.flatMap(cachedBytes)),
-    byPlace('recurrent-state', states),
-    line('compute', compute.devices, compute.host),
-    line('output', Array<number>(devices).fill(0), shape.vocabularySize * context.sequences * LOGIT_BYTES),
-  ];
-  if (draft !== null) {
-    const graph = bytesWithoutLogits({ shape, tensors: loaded }, context, backend);
-    // It runs where the layers lie that it consists of, behind the model's last.
-    const place = devices === 0 ? null : deviceOfLayer(shape.layers, layers, placement);
-    lines.push(
-      byPlace('draft-cache', cachedBytes(draft)),
-      line(
-        'draft-compute',
-        Array.from({ length: devices }, (_, device) => (device === place ? graph : 0)),
-        place === null ? graph : 0,
-      ),
-    );
-  }
+    layers,
+    loaded,
+    devices,
+    weights,
+    caches,
+    lines: [
+      line('weights', weights.devices, weights.host + weights.repacked),
+      byPlace('kv-cache', caches.flatMap(cachedBytes)),
+      byPlace('recurrent-state', states),
+    ],
+    draftLines: draft === null ? [] : [byPlace('draft-cache', cachedBytes(draft))],
+  };
+}
+
+function together(lines: readonly MemoryLine[], devices: number): PlacedBytes {
   const eachDeviceBytes = Array.from({ length: devices }, (_, device) =>
     bytes(lines.reduce((sum, { eachDeviceBytes: each }) => sum + (each[device] ?? 0), 0)),
   );
   const deviceBytes = bytes(sumOf(eachDeviceBytes));
   const hostBytes = bytes(lines.reduce((sum, each) => sum + each.hostBytes, 0));
-  return {
-    lines,
-    deviceBytes,
-    eachDeviceBytes,
-    hostBytes,
-    totalBytes: bytes(deviceBytes + hostBytes),
-    repackedBytes: weights.repacked,
-    context,
-    caches,
-  };
+  return { deviceBytes, eachDeviceBytes, hostBytes, totalBytes: bytes(deviceBytes + hostBytes) };
 }
 
 interface LayerBytes {
