@@ -23,7 +23,9 @@ export class GraphScope {
   readonly graph = new TensorGraph();
   readonly shape: ModelShape;
   readonly context: ResolvedContext;
-  /** Tokens of the graph: a full ubatch, in equal parts for all sequences. */
+  /** Tokens with logits: a full ubatch. */
+  readonly outputs: number;
+  /** Tokens of the graph: as many, rounded up to equal parts for all sequences. */
   readonly tokens: number;
   readonly #weights: WeightIndex;
   /** Weights that are larger stay with the processor. */
@@ -43,8 +45,8 @@ export class GraphScope {
     this.#leafs = new Int32Array(weights.count).fill(-1);
     this.#caches = kvCaches(shape, context);
     // `graph_reserve`, src/llama-context.cpp.
-    const wanted = Math.min(context.contextTokens, context.ubatchTokens);
-    this.tokens = Math.ceil(wanted / context.sequences) * context.sequences;
+    this.outputs = Math.min(context.contextTokens, context.ubatchTokens);
+    this.tokens = Math.ceil(this.outputs / context.sequences) * context.sequences;
   }
 
   /** A weight of the model as a whole; -1: the file has none of this name. */

@@ -42,7 +42,7 @@ export const positions = ({ graph, tokens }: GraphScope, each = 1): Tensor =>
   graph.input(TYPE.i32, tokens * each);
 
 /** `build_inp_out_ids`: the tokens whose logits are wanted, here all. */
-export const outputRows = ({ graph, tokens }: GraphScope): Tensor => graph.input(TYPE.i32, tokens);
+export const outputRows = ({ graph, outputs }: GraphScope): Tensor => graph.input(TYPE.i32, outputs);
 
 /** `build_attn_inp_kv_impl`, and `build_attn_inp_k_impl` where keys alone are kept. */
 export function cacheInputs(scope: GraphScope, kind: KvCache['kind'] = 'attention'): CacheInputs {
