@@ -2,34 +2,112 @@ import type { ModelShape } from '../../shape.ts';
 import type { ModelTensor } from '../../tensors.ts';
 import type { ComputeBackend } from '../compute-backends.ts';
 import { CSA_RATIO, HCA_RATIO, windowCells } from '../kv-state.ts';
+import { representativeLayers, type LayerCut, type LayerSelection } from '../representative-layers.ts';
 import { CELL_BLOCK, paddedCells, type ResolvedContext } from '../settings.ts';
-import { layoutOf, placeBlocks, type Layout } from './layout.ts';
+import { GraphScope } from './graph-scope.ts';
+import { layoutOf, placeBlocks, type Layout, type PlacedBlocks } from './layout.ts';
 import { scheduleOnProcessor, scheduleOnVulkan } from './splits.ts';
 import type { TensorGraph } from './tensor-graph.ts';
+import type { Tensor } from './tensor-store.ts';
+import { indexWeights, type WeightIndex } from './weight-index.ts';
+
+/** Ever more layers are laid out until the pattern of memory repeats itself at each cut; at last all of them. */
+const SELECTIONS: readonly LayerSelection[] = [
+  { further: 0, fold: 1 },
+  { further: 0, fold: 2 },
+  { further: 0, fold: 3 },
+  { further: 0, fold: 4 },
+  { further: 4, fold: 1 },
+  { further: 4, fold: 2 },
+  { further: 4, fold: 3 },
+  { further: Number.POSITIVE_INFINITY, fold: 1 },
+];
+
+/** Builds the graph of some layers of a model. */
+export type BuildGraph = (scope: GraphScope, layers: readonly number[]) => void;
 
 /** The plans of a model, by {@link planKey}. */
-const PLANS = new WeakMap<readonly ModelTensor[], Map<string, ContextPlan>>();
+const PLANS = new WeakMap<readonly ModelTensor[], Map<string, ContextPlans>>();
 
-/** The plan of a model for contexts like this one; the first one makes it. */
-export function contextPlan(
+/** The plans of a model for contexts like this one; the first one makes them. */
+export function plansFor(
   shape: ModelShape,
   tensors: readonly ModelTensor[],
   context: ResolvedContext,
   backend: ComputeBackend,
-  build: (context: ResolvedContext) => TensorGraph,
-): ContextPlan {
+  build: BuildGraph,
+): ContextPlans {
   let plans = PLANS.get(tensors);
   if (plans === undefined) {
     plans = new Map();
     PLANS.set(tensors, plans);
   }
   const key = planKey(shape, context, backend);
-  let plan = plans.get(key);
-  if (plan === undefined) {
-    plan = new ContextPlan(backend, build);
-    plans.set(key, plan);
+  let found = plans.get(key);
+  if (found === undefined) {
+    found = new ContextPlans(shape, indexWeights(tensors), backend, build);
+    plans.set(key, found);
   }
-  return plan;
+  return found;
+}
+
+/** Plans with ever more layers. */
+class ContextPlans {
+  readonly #shape: ModelShape;
+  readonly #weights: WeightIndex;
+  readonly #backend: ComputeBackend;
+  readonly #build: BuildGraph;
+  /** By selection. */
+  readonly #plans: ContextPlan[] = [];
+  /** The first selection that has been enough. */
+  #enough = 0;
+
+  constructor(shape: ModelShape, weights: WeightIndex, backend: ComputeBackend, build: BuildGraph) {
+    this.#shape = shape;
+    this.#weights = weights;
+    this.#backend = backend;
+    this.#build = build;
+  }
+
+  /** The bytes of the device's buffer and of the processor's. */
+  bytes(context: ResolvedContext): readonly number[] {
+    for (let selection = this.#enough; selection < SELECTIONS.length; selection += 1) {
+      const { bytes, repeats } = this.#plan(selection).bytes(context);
+      if (!repeats) continue;
+      this.#enough = selection;
+      return bytes;
+    }
+    throw new RangeError(`the graph of ${this.#shape.id} was not laid out`);
+  }
+
+  #plan(selection: number): ContextPlan {
+    const before = this.#plans[selection];
+    if (before !== undefined) return before;
+    const { maxTensorBytes } = this.#backend;
+    const weights = this.#weights;
+    const { layers, cuts } = representativeLayers(
+      this.#shape,
+      SELECTIONS[selection] ?? { further: Number.POSITIVE_INFINITY, fold: 1 },
+      (layer) => largeWeights(weights, layer, maxTensorBytes),
+    );
+    const plan = new ContextPlan(this.#backend, cuts, (each) => {
+      const scope = new GraphScope(this.#shape, each, weights, maxTensorBytes);
+      this.#build(scope, layers);
+      return { graph: scope.graph, starts: layers.map((layer) => scope.layerStarts[layer] ?? 0) };
+    });
+    this.#plans[selection] = plan;
+    return plan;
+  }
+}
+
+/** The weights of a layer that stay with the processor, as the device takes none so large. */
+function largeWeights({ ofLayers }: WeightIndex, layer: number, maxTensorBytes: number): string {
+  if (maxTensorBytes === Number.MAX_SAFE_INTEGER) return '';
+  const names: string[] = [];
+  ofLayers[layer]?.forEach(({ bytes }, name) => {
+    if (bytes > maxTensorBytes) names.push(name);
+  });
+  return names.join(' ');
 }
 
 /** All that shapes a graph beside the length of the context, and what does not grow with it in proportion. */
@@ -88,26 +166,54 @@ interface Growth {
 /** A graph without its sizes. */
 type Structure = readonly (Uint8Array | Int32Array)[];
 
+/** A graph, and the first tensor of each of its layers. */
+interface BuiltGraph {
+  readonly graph: TensorGraph;
+  readonly starts: readonly Tensor[];
+}
+
+/** A layout, and the blocks of the layers around its cuts. */
+interface PlannedLayout {
+  readonly layout: Layout;
+  /** By cut: the blocks of the two periods before it and of the one behind it, which have to lie alike. */
+  readonly around: readonly (readonly Int32Array[])[];
+}
+
+interface ContextBytes {
+  /** Of the device's buffer and of the processor's. */
+  readonly bytes: readonly number[];
+  /** Whether the layers that were left out repeat those around them: then the bytes are those of all layers. */
+  readonly repeats: boolean;
+}
+
 /**
  * Contexts of a model that differ in their length alone have the same graph: the same tensors in the same order, of
  * which some grow with the length. They share one layout; the sizes of its blocks follow from those of the first two.
  */
-export class ContextPlan {
+class ContextPlan {
   readonly #backend: ComputeBackend;
-  readonly #build: (context: ResolvedContext) => TensorGraph;
-  #first: { readonly measured: Measured; readonly structure: Structure; readonly layout: Layout } | null =
-    null;
+  readonly #cuts: readonly LayerCut[];
+  readonly #build: (context: ResolvedContext) => BuiltGraph;
+  #first: {
+    readonly measured: Measured;
+    readonly structure: Structure;
+    readonly layout: PlannedLayout;
+  } | null = null;
   #growth: Growth | null = null;
   /** Layouts by how many {@link Growth.limits} lie below. */
-  readonly #layouts = new Map<number, Layout>();
+  readonly #layouts = new Map<number, PlannedLayout>();
 
-  constructor(backend: ComputeBackend, build: (context: ResolvedContext) => TensorGraph) {
+  constructor(
+    backend: ComputeBackend,
+    cuts: readonly LayerCut[],
+    build: (context: ResolvedContext) => BuiltGraph,
+  ) {
     this.#backend = backend;
+    this.#cuts = cuts;
     this.#build = build;
   }
 
-  /** The bytes of the device's buffer and of the processor's. */
-  bytes(context: ResolvedContext): number[] {
+  bytes(context: ResolvedContext): ContextBytes {
     const tokens = context.sequenceTokens;
     const first = this.#first;
     if (first !== null && first.measured.tokens === tokens) {
@@ -121,42 +227,82 @@ export class ContextPlan {
     return this.#measure(context);
   }
 
-  #measure(context: ResolvedContext): number[] {
-    const graph = this.#build(context);
+  #measure(context: ResolvedContext): ContextBytes {
+    const built = this.#build(context);
+    const { graph } = built;
     const tokens = context.sequenceTokens;
-    const sizes = Float64Array.from({ length: graph.count }, (_, tensor) => graph.bytes(tensor));
+    const sizes = new Float64Array(graph.count);
+    for (let tensor = 0; tensor < sizes.length; tensor += 1) sizes[tensor] = graph.bytes(tensor);
     const first = this.#first;
     if (first === null) {
       const structure = structureOf(graph);
-      const layout = this.#layout(graph);
+      const layout = this.#layout(built);
       this.#first = { measured: { tokens, sizes }, structure, layout };
       return this.#place(layout, sizes);
     }
     if (this.#growth === null && isSame(first.structure, structureOf(graph))) {
-      const growth = growthBetween(first.measured, { tokens, sizes }, this.#backend.maxTensorBytes);
-      this.#growth = growth;
-      this.#layouts.set(reached(growth, first.measured.tokens), first.layout);
+      const learnt = growthBetween(first.measured, { tokens, sizes }, this.#backend.maxTensorBytes);
+      this.#growth = learnt;
+      this.#layouts.set(reached(learnt, first.measured.tokens), first.layout);
     }
     const growth = this.#growth;
     const before = growth === null ? undefined : this.#layouts.get(reached(growth, tokens));
-    const layout = before ?? this.#layout(graph);
+    const layout = before ?? this.#layout(built);
     if (growth !== null) this.#layouts.set(reached(growth, tokens), layout);
     return this.#place(layout, sizes);
   }
 
-  #layout(graph: TensorGraph): Layout {
+  #layout({ graph, starts }: BuiltGraph): PlannedLayout {
     const { isProcessor, maxTensorBytes } = this.#backend;
-    return layoutOf(isProcessor ? scheduleOnProcessor(graph) : scheduleOnVulkan(graph, maxTensorBytes));
+    const layout = layoutOf(
+      isProcessor ? scheduleOnProcessor(graph) : scheduleOnVulkan(graph, maxTensorBytes),
+    );
+    const blocksOf = (first: number, period: number): Int32Array => {
+      const from = starts[first] ?? 0;
+      const to = starts[first + period] ?? Number.POSITIVE_INFINITY;
+      const blocks: number[] = [];
+      layout.tensors.forEach((tensor, block) => {
+        if (tensor >= from && tensor < to) blocks.push(block);
+      });
+      return Int32Array.from(blocks);
+    };
+    const around = this.#cuts.map(({ at, period }) =>
+      [at - 2 * period, at - period, at].map((first) => blocksOf(first, period)),
+    );
+    return { layout, around };
   }
 
   /** @param sizes - of all tensors. */
-  #place(layout: Layout, sizes: Float64Array): number[] {
+  #place({ layout, around }: PlannedLayout, sizes: Float64Array): ContextBytes {
     const { device, host } = this.#backend;
     const blocks = layout.tensors.length;
     const own = new Float64Array(blocks);
     for (let block = 0; block < blocks; block += 1) own[block] = sizes[layout.tensors[block] ?? 0] ?? 0;
-    return placeBlocks(layout, own, [device, host]);
+    const placed = placeBlocks(layout, own, [device, host]);
+    return {
+      bytes: placed.bytes,
+      repeats: around.every((periods) => liesAlike(layout, own, placed, periods)),
+    };
   }
+}
+
+/** Whether the blocks of each period are as large as those of the first and lie at the same places. */
+function liesAlike(
+  { buffers }: Layout,
+  sizes: Float64Array,
+  { chunks, offsets }: PlacedBlocks,
+  [first = new Int32Array(), ...others]: readonly Int32Array[],
+): boolean {
+  return others.every((period) => {
+    if (period.length !== first.length) return false;
+    for (let index = 0; index < first.length; index += 1) {
+      const a = first[index] ?? 0;
+      const b = period[index] ?? 0;
+      if (sizes[a] !== sizes[b] || offsets[a] !== offsets[b]) return false;
+      if (chunks[a] !== chunks[b] || buffers[a] !== buffers[b]) return false;
+    }
+    return true;
+  });
 }
 
 function structureOf(graph: TensorGraph): Structure {

@@ -1,11 +1,9 @@
 import type { ModelShape } from '../../shape.ts';
 import type { ModelTensor } from '../../tensors.ts';
 import type { ComputeBackend } from '../compute-backends.ts';
-import { representativeLayers } from '../representative-layers.ts';
 import type { ResolvedContext } from '../settings.ts';
-import { contextPlan } from './context-plans.ts';
-import { GraphScope } from './graph-scope.ts';
-import { indexWeights } from './weight-index.ts';
+import { plansFor } from './context-plans.ts';
+import type { GraphScope } from './graph-scope.ts';
 import { decoder, DECODERS } from './models/decoder.ts';
 import { deepseek2 } from './models/deepseek2.ts';
 import { gemma3n, gemma4 } from './models/gemma-per-layer.ts';
@@ -67,11 +65,6 @@ export function graphBytes(
   context: ResolvedContext,
   backend: ComputeBackend,
 ): { readonly device: number; readonly host: number } {
-  const plan = contextPlan(shape, tensors, context, backend, (each) => {
-    const scope = new GraphScope(shape, each, indexWeights(tensors), backend.maxTensorBytes);
-    buildGraph(scope, representativeLayers(shape));
-    return scope.graph;
-  });
-  const [device = 0, host = 0] = plan.bytes(context);
+  const [device = 0, host = 0] = plansFor(shape, tensors, context, backend, buildGraph).bytes(context);
   return { device, host: backend.isProcessor ? 0 : host };
 }

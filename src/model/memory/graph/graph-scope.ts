@@ -33,6 +33,8 @@ export class GraphScope {
   /** The leafs of weights that were made, by their places in the file. */
   readonly #leafs: Int32Array;
   #tiedHead = -1;
+  /** By layer: the first tensor that was made for it or behind it. */
+  readonly layerStarts: Tensor[] = [];
   readonly #caches: readonly KvCache[];
   readonly #layerCaches = new Map<number, LayerCache>();
   readonly #states = new Map<number, Tensor>();
@@ -56,6 +58,7 @@ export class GraphScope {
 
   /** A weight of a layer by its name after `blk.N.`; -1: there is none. */
   of(layer: number, name: string): Tensor {
+    while (this.layerStarts.length <= layer) this.layerStarts.push(this.graph.count);
     return this.#leaf(this.#weights.ofLayers[layer]?.get(name));
   }
 

@@ -23,12 +23,21 @@ export function layoutOf(scheduled: ScheduledGraph): Layout {
   return new LayoutBuilder(scheduled).build();
 }
 
-/** The bytes of each buffer, in the order of `limits`. @param sizes - by block. */
+/** Where the blocks of a layout lie. */
+export interface PlacedBlocks {
+  /** Of each buffer. */
+  readonly bytes: readonly number[];
+  /** By block. */
+  readonly chunks: Int32Array;
+  readonly offsets: Float64Array;
+}
+
+/** Places the blocks in buffers, in the order of `limits`. @param sizes - by block. */
 export function placeBlocks(
   { events, buffers }: Layout,
   sizes: Float64Array,
   limits: readonly ArenaLimits[],
-): number[] {
+): PlacedBlocks {
   const arenas = limits.map((each) => new Arena(each));
   const padded = new Float64Array(sizes.length);
   const chunks = new Int32Array(sizes.length);
@@ -50,7 +59,7 @@ export function placeBlocks(
       arena.release(chunks[block] ?? 0, offsets[block] ?? 0, padded[block] ?? 0);
     }
   }
-  return arenas.map((arena) => arena.bytes);
+  return { bytes: arenas.map((arena) => arena.bytes), chunks, offsets };
 }
 
 class LayoutBuilder {
