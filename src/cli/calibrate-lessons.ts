@@ -6,7 +6,8 @@ import {
   type PredictedTest,
   type Predictor,
 } from '../predict/index.ts';
-import type { PredictedModel, Target } from './prediction-target.ts';
+import type { PredictedModel } from './prediction-model.ts';
+import type { Target } from './prediction-target.ts';
 import { backendOf } from './recorded-backend.ts';
 
 /** A measurement beside what was predicted for it without any. */

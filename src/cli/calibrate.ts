@@ -21,8 +21,8 @@ import { calibrationPath, type CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
 import type { CalibrateFlags } from './prediction-options.ts';
+import { openModel } from './prediction-model.ts';
 import {
-  openModel,
   openPredictor,
   openTarget,
   ownMeasurements,

@@ -7,14 +7,13 @@ import { CommandFailure, UsageError, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
 import { settingsOf } from './predict.ts';
 import { memoryNeed, warnOfContext, type MemoryNeed } from './prediction-memory.ts';
+import { openModel, type PredictedModel } from './prediction-model.ts';
 import {
-  openModel,
   openPredictor,
   openTarget,
   ownMeasurements,
   weightsFit,
   type OwnMeasurements,
-  type PredictedModel,
   type Target,
 } from './prediction-target.ts';
 import type { Unsupported } from '../model/index.ts';

@@ -7,7 +7,8 @@ import type { ExplainFlags } from './prediction-options.ts';
 import { printDocument } from './output.ts';
 import { settingsOf } from './predict.ts';
 import { warnOfContext } from './prediction-memory.ts';
-import { openModel, openPredictor, openTarget, ownMeasurements } from './prediction-target.ts';
+import { openModel } from './prediction-model.ts';
+import { openPredictor, openTarget, ownMeasurements } from './prediction-target.ts';
 
 /** Shows where the time goes. */
 export async function runExplain(text: string, flags: ExplainFlags, context: CliContext): Promise<ExitCode> {

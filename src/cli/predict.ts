@@ -6,16 +6,8 @@ import { UsageError, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
 import type { PredictFlags, SettingFlag } from './prediction-options.ts';
 import { memoryNeed, warnOfContext } from './prediction-memory.ts';
-import {
-  openModel,
-  openPredictor,
-  openTarget,
-  ownMeasurements,
-  weightsFit,
-  type PredictedModel,
-  type Settings,
-  type Target,
-} from './prediction-target.ts';
+import { openModel, type PredictedModel, type Settings } from './prediction-model.ts';
+import { openPredictor, openTarget, ownMeasurements, weightsFit, type Target } from './prediction-target.ts';
 
 /** Predicts the speed of models on machines, or answers a file of queries. */
 export async function runPredict(

@@ -9,7 +9,8 @@ import {
 } from '../model/index.ts';
 import { formatBytes, type Bytes } from '../units/index.ts';
 import type { CliContext } from './context.ts';
-import type { PredictedModel, Settings, Target } from './prediction-target.ts';
+import type { PredictedModel, Settings } from './prediction-model.ts';
+import type { Target } from './prediction-target.ts';
 
 /** What a model takes on a target with a context, and whether the target has it. */
 export interface MemoryNeed {

@@ -27,33 +27,23 @@ import {
   readModelRecords,
 } from '../catalog/host/index.ts';
 import type { CatalogueMatch, MachineFacts } from '../machine/index.ts';
-import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
-  configure,
-  hostOf,
-  isPartial,
   parseBackend,
-  parseQuantisation,
   predictedDevice,
   predictedOwnDevice,
   Predictor,
   usualFamily,
-  weightTypesOf,
-  workOf,
   type Backend,
   type Calibration,
   type CalibrationFile,
   type Configuration,
-  type Host,
   type OwnDevice,
   type PredictedDevice,
 } from '../predict/index.ts';
 import { readCalibrationFile, readParameters } from '../predict/host/index.ts';
-import { weightBytes, type MixName, type ModelShape, type Placement } from '../model/index.ts';
 import { bytes } from '../units/index.ts';
 import { calibrationPath, type CliContext } from './context.ts';
 import { CommandFailure, UsageError } from './exit.ts';
-import { knownModelsNaming } from './known-models.ts';
 
 /** A machine to predict for, with what a buyer asks about it. */
 export interface Target {
@@ -71,26 +61,6 @@ export interface Target {
   readonly priceUsd: number | null;
   /** Under load, with what it is a figure of; null: not known. */
   readonly power: PowerFigure | null;
-}
-
-/** A model to predict for. */
-export interface PredictedModel {
-  readonly title: string;
-  readonly id: string;
-  readonly shape: ModelShape;
-  readonly mix: MixName;
-  readonly configurationOn: (target: Target, settings: Settings) => Configuration;
-}
-
-export interface Settings {
-  readonly depth: number;
-  readonly ubatch: number | null;
-  readonly flashAttention: boolean | null;
-  readonly cacheType: string | null;
-  /** What stays with the processor; absent: nothing. */
-  readonly placement?: Placement | null;
-  /** The processor beside a graphics card. */
-  readonly hostDevice?: string | null;
 }
 
 /** Read once for all the machines of a command. */
@@ -132,80 +102,14 @@ export const ownMeasurements = (context: CliContext): OwnMeasurements => ({
   probed: async () => (await import('./probed-device.ts')).probedDevices(context),
 });
 
-/** Resolves `name:QUANT`, a GGUF file or `org/repo:QUANT`. */
-export async function openModel(text: string, context: CliContext): Promise<PredictedModel> {
-  const named = await modelFrom(text, {
-    records: knownModelsNaming(text.split(':')[0] ?? text, context),
-    access: webAccessOf(process.env, context.signal),
-  });
-  const quantisation = parseQuantisation(named.mix);
-  if (quantisation === null)
-    throw new CommandFailure(`Nothing is known about the speed of ${named.mix}; take another quantisation.`);
-  const work = workOf(named.shape);
-  const fileBytes = named.file?.tensorBytes ?? weightBytes(named.shape, named.mix);
-  const types = weightTypesOf(named.shape, named.mix);
-  return {
-    id: named.id,
-    title: `${named.title} ${named.mix}`,
-    shape: named.shape,
-    mix: named.mix,
-    configurationOn: (
-      target,
-      { depth, ubatch, flashAttention, cacheType, placement = null, hostDevice = null },
-    ) =>
-      configure({
-        device: target.device,
-        backend: target.backend,
-        engine: 'llama.cpp',
-        day: null,
-        work,
-        quantisation,
-        fileBytes,
-        depth,
-        batch: null,
-        ubatch,
-        flashAttention,
-        typeK: cacheType,
-        typeV: cacheType,
-        types,
-        offload:
-          placement === null || target.device.unit === 'cpu' || !isPartial(named.shape, placement)
-            ? null
-            : { shape: named.shape, placement, host: hostBeside(target, hostDevice) },
-      }),
-  };
-}
-
 /**
  * A device by any of its names. By its id, which is how most people name it, it is a single record; another name may
  * mean several, of which the catalogue as a whole decides.
  */
-function deviceNamed(name: string): ResolvedDevice | null {
+export function deviceNamed(name: string): ResolvedDevice | null {
   const id = name.trim().toLowerCase();
   const device = readDeviceRecordsNaming(id).find((each) => each.id === id);
   return device === undefined ? findDevice(name, knownDevices()) : { device, count: 1, others: [] };
-}
-
-/** The processor that keeps a part of a model. @throws CommandFailure when it is not known. */
-function hostBeside({ name, record, processor }: Target, hostDevice: string | null): Host {
-  const named = hostDevice === null ? processor : (deviceNamed(hostDevice)?.device ?? null);
-  if (hostDevice !== null && named === null) {
-    throw new CommandFailure(
-      `There is no processor '${hostDevice}' in the catalogue; ridgepoint devices lists what is.`,
-    );
-  }
-  if (hostDevice !== null && named?.kind === 'discrete-gpu') {
-    throw new CommandFailure(
-      `${named.name} is a graphics card; name the processor beside it with --host-device, such as amd-ryzen-7950x.`,
-    );
-  }
-  const host = record === null ? null : hostOf(record, named);
-  if (host !== null) return host;
-  throw new CommandFailure(
-    named === null
-      ? `A part of the model stays with the processor beside ${name}, which is not known; name it with --host-device.`
-      : `No memory bandwidth of ${named.name} is published, so its part of the model cannot be predicted; name another with --host-device.`,
-  );
 }
 
 /** This machine, in a list of several. */
