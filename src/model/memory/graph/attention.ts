@@ -1,10 +1,9 @@
-import { UNARY } from './operations.ts';
 import { ofLayer } from '../../shape.ts';
 import { isWindowed } from '../kv-state.ts';
 import type { GraphScope, LayerCache } from './graph-scope.ts';
 import type { CacheInputs } from './inputs.ts';
 import type { Tensor } from './tensor-store.ts';
-import { BLOCK_BYTES, BLOCK_SIZE, rowSize, TYPE } from './operations.ts';
+import { rowSize, TYPE, UNARY } from './operations.ts';
 import { isContiguous } from './vulkan-support.ts';
 
 /** Queries, keys and values of all heads: length of a head, heads, tokens. */
@@ -253,6 +252,3 @@ function cacheLayerOf({ shape }: GraphScope, layer: number): number {
   }
   return layer;
 }
-
-/** Bytes of a value of a cache's type; a fraction where it has blocks. */
-export const bytesOfOne = (type: number): number => (BLOCK_BYTES[type] ?? 0) / (BLOCK_SIZE[type] ?? 1);

@@ -48,12 +48,9 @@ export const OP = {
   mixCopies: 40,
   combineCopies: 41,
   spreadCopies: 42,
-  pool1d: 43,
-  groupNorm: 44,
-  sin: 45,
-  mean: 46,
-  ropeBack: 47,
-  pool2d: 48,
+  mean: 43,
+  ropeBack: 44,
+  pool2d: 45,
 } as const;
 
 /** A value of {@link OP}. */

@@ -38,7 +38,6 @@ export function vulkanSupports(graph: TensorGraph, tensor: Tensor, maxTensorByte
     case OP.rope:
     case OP.ropeBack:
       return hasWholeRows(graph, tensor) && hasWholeRows(graph, first);
-    case OP.groupNorm:
     case OP.scale:
     case OP.softMax:
       return isContiguous(graph, first);

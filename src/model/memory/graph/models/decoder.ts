@@ -178,9 +178,10 @@ class Decoder {
     const rules = this.#rules;
     const inputs = isWindowed(shape, layer) ? this.#window : this.#full;
     if (inputs === null) throw new RangeError(`layer ${layer} of ${shape.id} has no KV cache`);
-    let { query, key } =
-      rules.normsHeads === 'rows' ? this.#rowNormed(layer, normed) : this.#heads(layer, normed);
-    const { value } = this.#last;
+    const heads =
+      rules.normsHeads === 'rows' ? this.#rowNormed(layer, normed) : queryKeyValue(scope, layer, normed);
+    const { value } = heads;
+    let { query, key } = heads;
     if (rules.normsHeads === 'before-rope') [query, key] = this.#normHeads(layer, query, key);
     if (rules.rotates?.(shape, layer) ?? true) {
       const factors = rules.plainWindows === true && isWindowed(shape, layer) ? -1 : this.#ropeFactors();
@@ -202,13 +203,6 @@ class Decoder {
     return rules.scalesValues === true ? graph.scale(result) : result;
   }
 
-  #last: Heads = { query: -1, key: -1, value: -1 };
-
-  #heads(layer: number, normed: Tensor): Heads {
-    this.#last = queryKeyValue(this.#scope, layer, normed);
-    return this.#last;
-  }
-
   #rowNormed(layer: number, normed: Tensor): Heads {
     const scope = this.#scope;
     const { graph, tokens } = scope;
@@ -217,12 +211,11 @@ class Decoder {
       const rows = scope.project(layer, name, normed);
       return graph.reshape(norm === null ? rows : this.#norm(rows, layer, norm), length, count, tokens);
     };
-    this.#last = {
+    return {
       query: part('attn_q', 'attn_q_norm', key, heads),
       key: part('attn_k', 'attn_k_norm', key, kvHeads),
       value: part('attn_v', null, value, kvHeads),
     };
-    return this.#last;
   }
 
   #gateHeads(layer: number, normed: Tensor, attended: Tensor): Tensor {
