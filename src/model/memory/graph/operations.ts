@@ -60,7 +60,7 @@ export type Operation = number;
 export const isViewOperation = (op: Operation): boolean => op >= OP.view && op <= OP.transpose;
 
 /** The functions of `ggml_unary` and of the gated units that are told apart somewhere. */
-export const UNARY = { other: 0, gelu: 1, sigmoid: 2, silu: 3, softplus: 4, missing: 5 } as const;
+export const UNARY = { other: 0, gelu: 1, sigmoid: 2, silu: 3, softplus: 4 } as const;
 export type Unary = (typeof UNARY)[keyof typeof UNARY];
 
 /** `ggml_op_can_inplace`, ggml/src/ggml-alloc.c: the result may take over the memory of a source. */

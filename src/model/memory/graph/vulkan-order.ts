@@ -286,7 +286,7 @@ class Reordering {
   #multiplies(active: Tensor, product: Tensor): boolean {
     const graph = this.#graph;
     const kind = graph.unaryOf[active];
-    if (kind === UNARY.other || kind === UNARY.missing) return false;
+    if (kind === UNARY.other) return false;
     const type = graph.type[active];
     if ((type !== TYPE.f32 && type !== TYPE.f16) || type !== graph.type[product]) return false;
     const [left, right] = [graph.sourceOf(product, 0), graph.sourceOf(product, 1)];

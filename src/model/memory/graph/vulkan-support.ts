@@ -1,4 +1,4 @@
-import { BLOCK_BYTES, BLOCK_SIZE, OP, TYPE, UNARY } from './operations.ts';
+import { BLOCK_BYTES, BLOCK_SIZE, OP, TYPE } from './operations.ts';
 import type { TensorGraph } from './tensor-graph.ts';
 import type { Tensor } from './tensor-store.ts';
 
@@ -25,8 +25,6 @@ export function vulkanSupports(graph: TensorGraph, tensor: Tensor, maxTensorByte
   }
   const first = graph.sourceOf(tensor, 0);
   switch (graph.op[tensor] ?? OP.none) {
-    case OP.unary:
-      return graph.unaryOf[tensor] !== UNARY.missing;
     case OP.flashAttention:
       return (
         graph.ne(graph.sourceOf(tensor, 1), 0) % HEAD_MULTIPLE === 0 &&
