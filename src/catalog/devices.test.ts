@@ -13,7 +13,12 @@ import {
   resolveMachine,
 } from './index.ts';
 import type { CatalogDevice } from './index.ts';
-import { readDeviceRecords, readMachineRecords, readPublishedReadings } from './host/index.ts';
+import {
+  findDeviceRecord,
+  readDeviceRecords,
+  readMachineRecords,
+  readPublishedReadings,
+} from './host/index.ts';
 
 const devices = readDeviceRecords();
 const machines = readMachineRecords();
@@ -206,6 +211,13 @@ describe('looking up a device', () => {
       'amd-ryzen-ai-max-395-cpu',
     );
     expect(resolveDevice('Ryzen AI Max+ 395', devices).device.id).toBe('amd-ryzen-ai-max-395');
+  });
+
+  it('finds in the files what it finds in the whole catalogue, by id and by names that several records share', () => {
+    const shared = ['Apple M1', 'Ryzen AI Max 395', 'rtx-4090-x2', 'no-such-device'];
+    for (const name of [...shared, ...devices.slice(0, 20).map(({ id }) => id)]) {
+      expect(findDeviceRecord(name)?.device.id, name).toBe(findDevice(name, devices)?.device.id);
+    }
   });
 
   it('names the nearest ids for an unknown one', () => {

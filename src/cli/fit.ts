@@ -11,8 +11,8 @@ import {
   type PartialPlacement,
   type SmallerModel,
 } from '../advise/index.ts';
-import { readDeviceRecordsNaming, readMachineRecordsNaming } from '../catalog/host/index.ts';
-import { findDevice, findMachine, resolveMachine } from '../catalog/index.ts';
+import { findDeviceRecord, readMachineRecordsNaming } from '../catalog/host/index.ts';
+import { findMachine, resolveMachine } from '../catalog/index.ts';
 import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
   contextNote,
@@ -261,13 +261,11 @@ async function budgetFor(name: string | undefined): Promise<NamedBudget> {
   if (name === undefined || existsSync(name)) return budgetOfFile(name);
   const machines = readMachineRecordsNaming(name);
   const machine = findMachine(name, machines);
-  const devices = readDeviceRecordsNaming(machine?.device ?? name);
+  const found = findDeviceRecord(machine?.device ?? name);
   if (machine !== null) {
-    const device = devices.find(({ id }) => id === machine.device);
-    const budget = device === undefined ? null : budgetOfMachine(machine, device);
+    const budget = found === null ? null : budgetOfMachine(machine, found.device);
     return known(machine.name, budget);
   }
-  const found = findDevice(name, devices);
   if (found === null) {
     // Says which names are near.
     resolveMachine(name, machines);

@@ -1,3 +1,4 @@
+import { findDeviceRecord } from '../catalog/host/index.ts';
 import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import { weightBytes, type MixName, type ModelShape, type Placement } from '../model/index.ts';
 import {
@@ -13,7 +14,7 @@ import {
 import type { CliContext } from './context.ts';
 import { CommandFailure } from './exit.ts';
 import { knownModelsNaming } from './known-models.ts';
-import { deviceNamed, type Target } from './prediction-target.ts';
+import type { Target } from './prediction-target.ts';
 
 /** A model to predict for. */
 export interface PredictedModel {
@@ -81,7 +82,7 @@ export async function openModel(text: string, context: CliContext): Promise<Pred
 
 /** The processor that keeps a part of a model. @throws CommandFailure when it is not known. */
 function hostBeside({ name, record, processor }: Target, hostDevice: string | null): Host {
-  const named = hostDevice === null ? processor : (deviceNamed(hostDevice)?.device ?? null);
+  const named = hostDevice === null ? processor : (findDeviceRecord(hostDevice)?.device ?? null);
   if (hostDevice !== null && named === null) {
     throw new CommandFailure(
       `There is no processor '${hostDevice}' in the catalogue; ridgepoint devices lists what is.`,

@@ -9,7 +9,6 @@ import {
 import {
   CatalogNameError,
   computesOnCores,
-  findDevice,
   findMachine,
   latestPrice,
   powerOfDevice,
@@ -17,11 +16,10 @@ import {
   resolveMachine,
   type CatalogDevice,
   type PowerFigure,
-  type ResolvedDevice,
 } from '../catalog/index.ts';
 import {
+  findDeviceRecord,
   readDeviceRecords,
-  readDeviceRecordsNaming,
   readMachineRecords,
   readMachineRecordsNaming,
   readModelRecords,
@@ -102,16 +100,6 @@ export const ownMeasurements = (context: CliContext): OwnMeasurements => ({
   probed: async () => (await import('./probed-device.ts')).probedDevices(context),
 });
 
-/**
- * A device by any of its names. By its id, which is how most people name it, it is a single record; another name may
- * mean several, of which the catalogue as a whole decides.
- */
-export function deviceNamed(name: string): ResolvedDevice | null {
-  const id = name.trim().toLowerCase();
-  const device = readDeviceRecordsNaming(id).find((each) => each.id === id);
-  return device === undefined ? findDevice(name, knownDevices()) : { device, count: 1, others: [] };
-}
-
 /** This machine, in a list of several. */
 const THIS_MACHINE = 'this';
 
@@ -128,7 +116,7 @@ export async function openTarget(
   if (existsSync(name)) return targetOfFacts(name, backend);
   const machine = findMachine(name, readMachineRecordsNaming(name));
   if (machine !== null) {
-    const device = deviceNamed(machine.device)?.device;
+    const device = findDeviceRecord(machine.device)?.device;
     if (device === undefined)
       throw new CommandFailure(`The device of ${machine.name} is not in the catalogue.`);
     const target = targetOf(machine.name, device, machine.deviceCount, backend);
@@ -141,7 +129,7 @@ export async function openTarget(
       power: powerOfMachine(machine, device, target.device.unit === 'cpu'),
     };
   }
-  const found = deviceNamed(name);
+  const found = findDeviceRecord(name);
   if (found === null) {
     try {
       resolveMachine(name, readMachineRecords(), knownDevices());

@@ -3,4 +3,4 @@ export { readDeviceRecords, readMachineRecords } from './read-devices.ts';
 export { readOwnModels, removeOwnModel, writeOwnModel } from './own-models.ts';
 export { readPublishedPowerLevels, readPublishedReadings } from './read-published.ts';
 export { readModelRecords, readSources } from './read-models.ts';
-export { readDeviceRecordsNaming, readMachineRecordsNaming, readModelRecordsNaming } from './read-named.ts';
+export { findDeviceRecord, readMachineRecordsNaming, readModelRecordsNaming } from './read-named.ts';

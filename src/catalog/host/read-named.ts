@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
+import { findDevice, type ResolvedDevice } from '../device-name.ts';
 import type { MachineRecord } from '../machine-record.ts';
-import type { CatalogDevice } from '../device-record.ts';
 import type { ModelRecord } from '../model-record.ts';
 import { DATA_FOLDER, type FolderChoice } from './data-files.ts';
 import { readDeviceRecords, readMachineRecords } from './read-devices.ts';
@@ -21,10 +21,18 @@ export function readMachineRecordsNaming(name: string): MachineRecord[] {
   return readMachineRecords(folder, recordsNaming(folder, 'machines', name));
 }
 
-/** Likewise for devices. */
-export function readDeviceRecordsNaming(name: string): CatalogDevice[] {
+/**
+ * A device by any of its names; null: none. By its id, which is how most people name it, it is a single record;
+ * another name may mean several, of which the catalogue as a whole decides.
+ */
+export function findDeviceRecord(name: string): ResolvedDevice | null {
   const folder = new URL('devices/', DATA_FOLDER);
-  return readDeviceRecords(folder, recordsNaming(folder, 'devices', name));
+  const id = name.trim().toLowerCase();
+  const naming = readDeviceRecords(folder, recordsNaming(folder, 'devices', id));
+  const device = naming.find((each) => each.id === id);
+  return device === undefined
+    ? findDevice(name, readDeviceRecords(folder))
+    : { device, count: 1, others: [] };
 }
 
 /** The records in which the name is a whole string, in any case; undefined: none. */
