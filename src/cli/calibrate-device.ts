@@ -2,9 +2,19 @@ import { matchCatalogue, valueOf, type MachineFacts } from '../machine/index.ts'
 import { readDeviceRecords } from '../catalog/host/index.ts';
 import type { CatalogDevice } from '../catalog/index.ts';
 import { EngineFailure, type EngineProbe } from '../engine/index.ts';
-import { ceilingProducts, ratesByType, type Product, type TimedRound } from '../measure/index.ts';
+import {
+  attentionRates,
+  attentionTests,
+  ceilingProducts,
+  ratesByType,
+  sampledRates,
+  withSampledRates,
+  type TimedAttention,
+  type TimedRound,
+} from '../measure/index.ts';
 import type { GgmlTypeName } from '../model/index.ts';
 import { ownDeviceId, type OwnDevice } from '../predict/index.ts';
+import type { Nanoseconds } from '../units/index.ts';
 
 /** The part of a machine that computes. */
 export interface ComputingPart {
@@ -53,38 +63,90 @@ const CPU_VENDORS: Readonly<Record<string, string>> = {
 
 const vendorName = (name: string): string => CPU_VENDORS[name] ?? name.toLowerCase();
 
-/** Each product goes on for so long: dozens of repetitions, and all types twice within half a minute. */
-const PRODUCT_MILLISECONDS = 250;
+/** Each product, and each test of attention, goes on for so long: all types take a dozen seconds. */
+const TEST_MILLISECONDS = 120;
 
-/** Times the engine's own products with every type of weights that it can multiply. */
+/** What one round over all that is timed singly found. */
+export interface DeviceRound {
+  readonly products: TimedRound;
+  readonly attention: TimedAttention;
+}
+
+/**
+ * Times the engine's own products with every type of weights that it can multiply, and on a processor its attention.
+ * Each type is timed for a moment only: rounds at several times tell more of a machine that drifts than a long one.
+ */
 export async function timeRound(
   probe: EngineProbe,
   threads: number,
   lastLevelCacheBytes: Parameters<typeof ceilingProducts>[0],
   types: readonly GgmlTypeName[],
+  unit: ComputingPart['unit'],
   signal: AbortSignal,
-): Promise<TimedRound> {
-  const timed: { product: Product; samplesNanoseconds: TimedRound[number]['samplesNanoseconds'] }[] = [];
-  let refusal: EngineFailure | null = null;
-  for (const product of ceilingProducts(lastLevelCacheBytes, types)) {
-    signal.throwIfAborted();
-    try {
-      const request = { ...product, device: null, threads, milliseconds: PRODUCT_MILLISECONDS };
-      timed.push({ product, samplesNanoseconds: await probe.multiply(request) });
-    } catch (error) {
-      signal.throwIfAborted();
-      // A backend that lacks a type has no rate for it; the type most like it stands in.
-      if (!(error instanceof EngineFailure)) throw error;
-      refusal = error;
-    }
-  }
-  if (timed.length === 0 && refusal !== null) throw refusal;
-  return timed;
+): Promise<DeviceRound> {
+  const common = { device: null, threads, milliseconds: TEST_MILLISECONDS };
+  const products = await timeAll(ceilingProducts(lastLevelCacheBytes, types), signal, (product) =>
+    probe.multiply({ ...product, ...common }),
+  );
+  const [refusal] = products.refusals;
+  // A backend that lacks a type has no rate for it; the type most like it stands in.
+  if (products.timed.length === 0 && refusal !== undefined) throw refusal;
+  // A GPU attends with all of its units at once, which a test of this size would not fill.
+  const attention = await timeAll(unit === 'cpu' ? attentionTests(lastLevelCacheBytes) : [], signal, (test) =>
+    probe.attend({ ...test, ...common }),
+  );
+  return {
+    products: products.timed.map(({ subject, samples }) => ({
+      product: subject,
+      samplesNanoseconds: samples,
+    })),
+    attention: attention.timed.map(({ subject, samples }) => ({
+      test: subject,
+      samplesNanoseconds: samples,
+    })),
+  };
 }
 
-/** The device of a machine that is in no catalogue, from what its products reached. */
-export function ownDevice(part: ComputingPart, backend: string, rounds: readonly TimedRound[]): OwnDevice {
-  const { types, fastestBytesPerSecond, fastestFlopPerSecond } = ratesByType(rounds);
+interface Timed<Subject> {
+  readonly subject: Subject;
+  readonly samples: readonly Nanoseconds[];
+}
+
+/** Times what the engine can do of a list; the rest is told. */
+async function timeAll<Subject>(
+  subjects: readonly Subject[],
+  signal: AbortSignal,
+  time: (subject: Subject) => Promise<readonly Nanoseconds[]>,
+): Promise<{ readonly timed: readonly Timed<Subject>[]; readonly refusals: readonly EngineFailure[] }> {
+  const timed: Timed<Subject>[] = [];
+  const refusals: EngineFailure[] = [];
+  for (const subject of subjects) {
+    signal.throwIfAborted();
+    try {
+      timed.push({ subject, samples: await time(subject) });
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof EngineFailure)) throw error;
+      refusals.push(error);
+    }
+  }
+  return { timed, refusals };
+}
+
+/**
+ * The device of a machine that is in no catalogue, from what its products, its attention and layers in each type
+ * reached.
+ */
+export function ownDevice(
+  part: ComputingPart,
+  backend: string,
+  rounds: readonly DeviceRound[],
+  samples: Parameters<typeof sampledRates>[0] = [],
+): OwnDevice {
+  const { types, fastestBytesPerSecond, fastestFlopPerSecond } = ratesByType(
+    rounds.map(({ products }) => products),
+  );
+  const attention = attentionRates(rounds.map((round) => round.attention));
   return {
     id: ownDeviceId(part.name),
     name: part.name,
@@ -96,6 +158,15 @@ export function ownDevice(part: ComputingPart, backend: string, rounds: readonly
     measuredAt: new Date().toISOString(),
     fastestBytesPerSecond,
     fastestFlopPerSecond,
-    types: [...types],
+    types: [...withSampledRates(types, sampledRates(samples))],
+    ...(attention.length === 0
+      ? {}
+      : {
+          attention: attention.map(({ headLength, firstHead, furtherHead }) => ({
+            headLength,
+            firstHeadSeconds: firstHead,
+            furtherHeadSeconds: furtherHead,
+          })),
+        }),
   };
 }

@@ -51,6 +51,7 @@ export function planCalibration(promptSeconds: (tokens: number) => Seconds): Cal
 
 /**
  * Measures the points, or those of them that an interrupted calibration lacks.
+ * @param between - done after every measured point, while nothing else runs.
  * @throws the signal's reason when it is aborted; what was measured before is kept.
  */
 export async function measurePoints(
@@ -58,6 +59,7 @@ export async function measurePoints(
   chosen: ChosenEngine,
   machine: Machine,
   context: CliContext,
+  between: () => Promise<void> = async () => undefined,
 ): Promise<readonly MeasurementRecord[]> {
   const log = openLog(context);
   const points = await calibrationPoints(plan, chosen, machine, context);
@@ -98,8 +100,12 @@ export async function measurePoints(
     repetitions: { count: 'adaptive', budgetSeconds: POINT_BUDGET },
     limits: LIMITS,
   } as const;
+  const append: typeof host.append = async (record) => {
+    await host.append(record);
+    await between();
+  };
   try {
-    return [...finished.values(), ...(await runSweep(sweep, host, context.signal))];
+    return [...finished.values(), ...(await runSweep(sweep, { ...host, append }, context.signal))];
   } finally {
     progress.stop();
   }

@@ -1,6 +1,6 @@
 import { gatherMachine } from '../machine/host/index.ts';
 import { identify, valueOf } from '../machine/index.ts';
-import { MIX_TYPES, type MeasurementRecord, type TimedRound } from '../measure/index.ts';
+import { MIX_TYPES, type MeasurementRecord, type TimedSample } from '../measure/index.ts';
 import type { OwnDevice, Predictor } from '../predict/index.ts';
 import { writeCalibration } from '../predict/host/index.ts';
 import {
@@ -13,13 +13,21 @@ import {
 } from '../units/index.ts';
 import { chooseEngine, type ChosenEngine } from './bench-engine.ts';
 import { openLog, partsOf, readMachine, usualThreads, type Machine } from './bench-host.ts';
-import { computingPart, ownDevice, timeRound, type ComputingPart } from './calibrate-device.ts';
+import {
+  computingPart,
+  ownDevice,
+  timeRound,
+  type ComputingPart,
+  type DeviceRound,
+} from './calibrate-device.ts';
 import { calibrationFrom, lessonOf, lessonRecords, type Lesson } from './calibrate-lessons.ts';
 import { backendOf } from './recorded-backend.ts';
 import { DENSE_MODEL, measurePoints, planCalibration } from './calibrate-points.ts';
+import { openCache } from './cache.ts';
 import { calibrationPath, type CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { printDocument, printTable } from './output.ts';
+import { loadSample, timeTypes } from './type-samples.ts';
 import type { CalibrateFlags } from './prediction-options.ts';
 import { openModel } from './prediction-model.ts';
 import {
@@ -98,9 +106,11 @@ async function measured(flags: CalibrateFlags, predictor: Predictor, context: Cl
   const machine = await readMachine(chosen);
   const backend = flags.backend ?? backendOf(chosen.description.backends) ?? 'cpu';
   const part = unlistedPart(machine.facts, backend, flags);
-  const rounds: TimedRound[] = [];
-  const round = (): Promise<void> => addRound(rounds, chosen, machine, context);
-  if (part !== null) await round();
+  const rounds: DeviceRound[] = [];
+  const round = async (): Promise<void> => {
+    if (part !== null) await addRound(rounds, part.unit, chosen, machine, context);
+  };
+  await round();
   const early = part === null ? null : ownDevice(part, backend, rounds);
   const target =
     early === null ? await openTarget(flags.machine, backend) : targetOfOwn(early, 'this machine');
@@ -114,10 +124,12 @@ async function measured(flags: CalibrateFlags, predictor: Predictor, context: Cl
           dense.id,
         ).seconds,
   );
-  const records = await measurePoints(plan, chosen, machine, context);
-  // Once more after the points: a minute in which the machine was slow must not become its roof.
-  if (part !== null) await round();
-  const own = part === null ? null : ownDevice(part, backend, rounds);
+  // Again after every point: the products see the machine in the same minutes as the points do, slow ones and fast ones.
+  const records = await measurePoints(plan, chosen, machine, context, round);
+  const own =
+    part === null
+      ? null
+      : ownDevice(part, backend, rounds, await typesOnProcessor(part.unit, chosen, machine, context));
   return { target: own === null ? target : targetOfOwn(own, 'this machine'), own, records };
 }
 
@@ -135,7 +147,8 @@ function unlistedPart(facts: Machine['facts'], backend: string, flags: Calibrate
 }
 
 async function addRound(
-  rounds: TimedRound[],
+  rounds: DeviceRound[],
+  unit: ComputingPart['unit'],
   { embedded }: ChosenEngine,
   machine: Machine,
   context: CliContext,
@@ -145,14 +158,43 @@ async function addRound(
       'A llama-bench cannot time single products, which a device that is not in the catalogue needs: leave --engine out, or name a similar device with --machine.',
     );
   }
-  context.stderr(context.errorColors.dim('Timing matrix products with weights of each type ...'));
+  if (rounds.length === 0) {
+    context.stderr(
+      context.errorColors.dim(
+        'Timing matrix products with weights of each type, here and after each point ...',
+      ),
+    );
+  }
   const probe = embedded.probe(context.signal);
   try {
     const cache = valueOf(machine.facts.cpu.l3TotalBytes) ?? null;
-    rounds.push(await timeRound(probe, machine.threads, cache, MIX_TYPES, context.signal));
+    rounds.push(await timeRound(probe, machine.threads, cache, MIX_TYPES, unit, context.signal));
   } finally {
     await probe.end();
   }
+}
+
+/** Types that hardly any file of today is made of, and that take the most disk. */
+const NOT_SAMPLED: ReadonlySet<string> = new Set(['F16', 'BF16']);
+const SAMPLE_LIMITS = { loadMilliseconds: 10 * 60_000, repetitionMilliseconds: 5 * 60_000 } as const;
+
+/**
+ * What layers of a model take in each type. A processor reads weights that it does not repack from the file's pages,
+ * which no product in memory of its own shows; on a GPU the two are one.
+ */
+async function typesOnProcessor(
+  unit: ComputingPart['unit'],
+  { embedded }: ChosenEngine,
+  machine: Machine,
+  context: CliContext,
+): Promise<TimedSample[]> {
+  if (unit !== 'cpu' || embedded === null) return [];
+  context.stderr(context.errorColors.dim('Timing layers of a model in each type of weights ...'));
+  const cache = await openCache(context);
+  const types = MIX_TYPES.filter((type) => !NOT_SAMPLED.has(type));
+  return timeTypes(types, (sample) =>
+    loadSample(sample, embedded, cache, machine.threads, SAMPLE_LIMITS, context.signal),
+  );
 }
 
 async function fromRecords(

@@ -27,6 +27,7 @@ export type {
 } from './memory-request.ts';
 export { STREAM_OPERATIONS, TRANSFER_DIRECTIONS } from './probe.ts';
 export type {
+  AttendRequest,
   EngineProbe,
   MultiplyRequest,
   StreamOperation,

@@ -15,6 +15,21 @@ export interface MultiplyRequest {
   readonly milliseconds: number;
 }
 
+/** Attention of one new token to a filled cache of F16, in some layers that each have a cache of their own. */
+export interface AttendRequest {
+  readonly device: string | null;
+  /** Query heads, and the heads of the cache that they share out evenly. */
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  /** Values of a key, and of a value, of one head. */
+  readonly headLength: number;
+  /** Tokens in the cache. */
+  readonly cells: number;
+  readonly layers: number;
+  readonly threads: number;
+  readonly milliseconds: number;
+}
+
 /**
  * What streams through memory: `read` sums up, `write` fills, `copy` copies one array to another, `triad` makes one
  * array of two (two reads and a write, as STREAM's triad and add).
@@ -61,6 +76,8 @@ export interface EngineProbe {
   /** The process to watch; null while there is none. */
   readonly processId: number | null;
   multiply(request: MultiplyRequest): Promise<readonly Nanoseconds[]>;
+  /** One sample for each pass over all layers. */
+  attend(request: AttendRequest): Promise<readonly Nanoseconds[]>;
   stream(request: StreamRequest): Promise<StreamTimes>;
   /** null: the device offers no host memory of that kind. */
   transfer(request: TransferRequest): Promise<readonly Nanoseconds[] | null>;

@@ -57,6 +57,18 @@ export const requestSchema = z.discriminatedUnion('method', [
     milliseconds: count,
   }),
   z.object({
+    method: z.literal('attend'),
+    id: count,
+    device: z.string().nullable(),
+    heads: count,
+    keyValueHeads: count,
+    headLength: count,
+    cells: count,
+    layers: count,
+    threads: count,
+    milliseconds: count,
+  }),
+  z.object({
     method: z.literal('planMemory'),
     id: count,
     request: z.object({
@@ -120,6 +132,7 @@ export const answerSchemas = {
   }),
   run: z.object({ nanoseconds: z.number().positive().transform(nanoseconds) }),
   multiply: z.object({ samplesNanoseconds: z.array(z.number().positive().transform(nanoseconds)) }),
+  attend: z.object({ samplesNanoseconds: z.array(z.number().positive().transform(nanoseconds)) }),
   planMemory: z.object({
     contexts: z.array(
       z.object({

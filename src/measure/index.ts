@@ -1,4 +1,6 @@
 /** The face of `measure`: the protocol, sweeps of points, the record of a measurement and its statistics. */
+export { attentionRates, attentionTests } from './attention-rates.ts';
+export type { AttentionRate, TimedAttention } from './attention-rates.ts';
 export { ceilingProducts, ceilingsOf, MIX_TYPES, ratesByType } from './ceilings.ts';
 export type { Ceilings, Product, RatesByType, TimedRound, TypeRates } from './ceilings.ts';
 export { planCheck } from './check-plan.ts';
@@ -23,6 +25,8 @@ export type {
   SweepPoint,
 } from './sweep.ts';
 export { sweepPoints, usualSettings } from './sweep-points.ts';
+export { besideReference, sampledRates, typeSamples, withSampledRates } from './type-samples.ts';
+export type { SampleBeside, SampleRound, TimedSample, TypeSample } from './type-samples.ts';
 export type { SweepGrid } from './sweep-points.ts';
 export {
   bandwidthCurves,

@@ -9,6 +9,14 @@ export interface MeasuredRate {
   readonly bytesPerSecond: number;
 }
 
+/** What attention to a token in the cache takes a new token, for each head of the cache. */
+export interface MeasuredAttention {
+  readonly headLength: number;
+  /** Of the first query head that reads the row, and of every further one. */
+  readonly firstHeadSeconds: number;
+  readonly furtherHeadSeconds: number;
+}
+
 /** What a prediction needs to know of a device. Rates are those of one device, of several alike with `count`. */
 export interface PredictedDevice {
   /** The id of the device, without a number of copies: the unit in which the model learns. */
@@ -31,6 +39,8 @@ export interface PredictedDevice {
   };
   /** Of a device that was measured instead of looked up: its bandwidth and peaks are the fastest products seen. */
   readonly measured?: readonly MeasuredRate[];
+  /** Of a processor that was measured: attention alone, by the length of its heads. */
+  readonly measuredAttention?: readonly MeasuredAttention[];
 }
 
 /**

@@ -6,7 +6,7 @@ import { calibrate } from './calibrate.ts';
 import type { Calibration } from './calibration.ts';
 import type { Configuration } from './configuration.ts';
 import { readParameters } from './host/index.ts';
-import { configureOwn, ownDeviceId, type OwnDevice } from './own-device.ts';
+import { configureOwn, ownDeviceId, predictedOwnDevice, type OwnDevice } from './own-device.ts';
 import { Predictor } from './predict.ts';
 import type { PredictedTest, Prediction } from './situation.ts';
 
@@ -101,6 +101,39 @@ describe('a device whose rates were measured', () => {
     const { dense, head } = configuration.bytes;
     const { tokensPerSecond } = predictor.predict(configuration, { metric: 'generation', context: 64 }, null);
     expect(tokensPerSecond).toBeLessThanOrEqual(51.7e9 / (dense + head));
+  });
+});
+
+describe('a processor whose attention was measured', () => {
+  const attention = [
+    { headLength: 64, firstHeadSeconds: 24e-9, furtherHeadSeconds: 7e-9 },
+    { headLength: 128, firstHeadSeconds: 68e-9, furtherHeadSeconds: 16e-9 },
+  ];
+  const pastOf = (name: string, context: number, own: OwnDevice = { ...OWN, attention }): number => {
+    const { terms } = predictor.predict(configurationOf(name, own), { metric: 'generation', context }, null);
+    return terms
+      .filter(({ name: term }) => term === 'cache' || term === 'attention')
+      .reduce((sum, { seconds }) => sum + seconds, 0);
+  };
+
+  it('lets the first query head of a row wait for it, and the others find it near', () => {
+    // 28 layers with 24 query heads on 8 heads of the cache.
+    const row = 28 * (8 * 68e-9 + 16 * 16e-9);
+    expect(pastOf('llama-3.2-3b:Q4_K_M', 2048)).toBeCloseTo(2048 * row, 6);
+    // 24 layers with a head of the cache for each of 32 query heads, of 64 values.
+    expect(pastOf('smollm2-1.7b:Q8_0', 2048)).toBeCloseTo(2048 * 24 * 32 * 24e-9, 6);
+  });
+
+  it('takes lengths between measured ones from a line, and longer ones in proportion', () => {
+    // 32 layers with 32 heads of 96 values, none shared; a window of 2047 tokens.
+    expect(pastOf('phi-3-mini-4k:Q4_0', 1024)).toBeCloseTo(1024 * 32 * 32 * 46e-9, 5);
+    // 18 layers with 8 query heads on 4 heads of the cache, of 256 values.
+    expect(pastOf('falcon3-1b:Q8_0', 2048)).toBeCloseTo(2048 * 18 * (4 * 136e-9 + 4 * 32e-9), 6);
+  });
+
+  it('is as fast on a GPU as its roofs let it be', () => {
+    const gpu: OwnDevice = { ...OWN, unit: 'gpu', attention };
+    expect(predictedOwnDevice(gpu).measuredAttention).toBeUndefined();
   });
 });
 

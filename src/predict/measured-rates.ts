@@ -3,6 +3,7 @@ import type { Configuration } from './configuration.ts';
 import { logCost } from './cost.ts';
 import type { MeasuredRate, Roofs } from './device.ts';
 import { TERM_NAMES, type Metric } from './effects.ts';
+import { attentionUnits } from './measured-attention.ts';
 import type { TypeShare, WeightTypes } from './weight-types.ts';
 
 /**
@@ -48,7 +49,11 @@ export function measuredUnits(
           lost;
     // The matrices of the few experts that a token meets are read as any others are.
     stretch['experts'] = experts.length === 0 ? 1 : bandwidth / streamRate(experts, rates) / cost('experts');
-    if (device.unit === 'cpu') {
+    const attention = attentionUnits(configuration, roofs);
+    if (attention !== null) {
+      stretch['cache'] = attention.cache / cost('cache');
+      stretch['attention'] = attention.attention / cost('attention');
+    } else if (device.unit === 'cpu') {
       const stream = nearestRate(CACHED, rates).bytesPerSecond;
       stretch['cache'] = bandwidth / (stream * SCATTERED_SHARE) / cost('cache');
     }

@@ -12,6 +12,10 @@ import { workOf } from './work.ts';
 const MAX_RATE = 1e18;
 const rate = z.number().positive().max(MAX_RATE);
 
+/** Longer than any length of heads takes on any processor, in seconds for one row of the cache. */
+const MAX_ROW_SECONDS = 1;
+const rowSeconds = z.number().positive().max(MAX_ROW_SECONDS);
+
 /** This machine's own device, where the catalogue has none: its roofs are what the engine reached on it. */
 export const ownDeviceSchema = z.strictObject({
   id: z.string().min(1).max(200),
@@ -33,6 +37,17 @@ export const ownDeviceSchema = z.strictObject({
     .array(z.strictObject({ type: z.string().min(1).max(20), flopPerSecond: rate, bytesPerSecond: rate }))
     .min(1)
     .max(100),
+  /** Of a processor: what attention to a token in the cache takes for each head of the cache. */
+  attention: z
+    .array(
+      z.strictObject({
+        headLength: z.int().min(1).max(10_000),
+        firstHeadSeconds: rowSeconds,
+        furtherHeadSeconds: rowSeconds,
+      }),
+    )
+    .max(100)
+    .optional(),
 });
 export type OwnDevice = z.infer<typeof ownDeviceSchema>;
 
@@ -66,6 +81,9 @@ export function predictedOwnDevice(own: OwnDevice): PredictedDevice {
       int8: own.fastestFlopPerSecond,
     },
     measured: own.types,
+    ...(onCores && own.attention !== undefined && own.attention.length > 0
+      ? { measuredAttention: own.attention }
+      : {}),
   };
 }
 

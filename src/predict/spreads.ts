@@ -113,6 +113,27 @@ const MEASURED_SPREADS: Readonly<Record<Metric, Spread>> = {
   },
 };
 
+/**
+ * The same where attention was timed alone, and weights of each type in layers of a model (`ridgepoint calibrate`): little
+ * is left that nothing measured.
+ */
+const SAMPLED_GENERATION: Spread = {
+  rules: [
+    rule('generation', 'whole', 'all', 0.05),
+    rule('generation', 'weights', ['dense', 'experts'], 0.1),
+    rule('generation', 'experts', ['experts'], 0.25),
+    rule('generation', 'overhead', ['fixed', 'launch'], 0.5),
+    rule('generation', 'past', ['cache', 'attention'], 0.15),
+    ...eachTerm('generation', ['state'], 0.6),
+  ],
+  noise: 0.03,
+  believable: 3,
+};
+
 /** What a calibration may move on the device of a configuration. */
-export const spreadOf = (metric: Metric, { device }: Configuration): Spread =>
-  (device.measured === undefined ? SPREADS : MEASURED_SPREADS)[metric];
+export function spreadOf(metric: Metric, { device }: Configuration): Spread {
+  if (device.measured === undefined) return SPREADS[metric];
+  return metric === 'generation' && device.measuredAttention !== undefined
+    ? SAMPLED_GENERATION
+    : MEASURED_SPREADS[metric];
+}

@@ -57,6 +57,10 @@ export function expertsTouched(count: number, used: number, tokens: number): num
   return count * (1 - (1 - used / count) ** tokens);
 }
 
+/** Operations per second of code without matrix units: published, or presumed from the bandwidth. */
+export const vectorRoof = ({ device }: Configuration, roofs: Roofs): number =>
+  roofs.vectorFlopPerSecond ?? roofs.bandwidthBytesPerSecond * PRESUMED_OPERATIONS_PER_BYTE[device.unit];
+
 /** Times at the roof of every term of a pass, in the order of the term lists. */
 export type TermSeconds = Float64Array;
 
@@ -80,8 +84,7 @@ export function generationTerms(
 ): TermSeconds {
   const { work, bytes, keyBytes, valueBytes } = configuration;
   const bandwidth = roofs.bandwidthBytesPerSecond;
-  const vector =
-    roofs.vectorFlopPerSecond ?? bandwidth * PRESUMED_OPERATIONS_PER_BYTE[configuration.device.unit];
+  const vector = vectorRoof(configuration, roofs);
   let cacheBytes = 0;
   let multiplications = 0;
   for (const group of work.attention) {

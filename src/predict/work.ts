@@ -16,6 +16,9 @@ export interface AttentionWork {
   /** Cached values of one token and layer: K and V of all KV heads. */
   readonly keyValues: number;
   readonly valueValues: number;
+  /** Query heads, and the heads of the cache that they share. */
+  readonly heads: number;
+  readonly keyValueHeads: number;
   /** Query heads x (key length + value length): multiplications of one query with one cached token. */
   readonly multiplications: number;
 }
@@ -220,6 +223,8 @@ function attentionWork(shape: ModelShape, layer: number, heads: number, kvHeads:
       compression: 1,
       keyValues: row,
       valueValues: 0,
+      heads,
+      keyValueHeads: 1,
       multiplications: heads * (row + kvRank),
     };
   }
@@ -234,14 +239,22 @@ function attentionWork(shape: ModelShape, layer: number, heads: number, kvHeads:
     compression: Math.max(1, compression),
     keyValues: kvHeads * key,
     valueValues: compressed ? 0 : kvHeads * value,
+    heads,
+    keyValueHeads: kvHeads,
     multiplications: heads * (key + value),
   };
 }
 
 function addAttention(groups: Map<string, AttentionWork>, work: AttentionWork): void {
-  const key = [work.window, work.compression, work.keyValues, work.valueValues, work.multiplications].join(
-    ' ',
-  );
+  const key = [
+    work.window,
+    work.compression,
+    work.keyValues,
+    work.valueValues,
+    work.heads,
+    work.keyValueHeads,
+    work.multiplications,
+  ].join(' ');
   const known = groups.get(key);
   groups.set(key, known === undefined ? work : { ...known, layers: known.layers + 1 });
 }

@@ -28,6 +28,14 @@ function describeProbe(device: string, types: readonly string[], open: () => Eng
     expect(await probe.multiply({ ...request, type: 'F16' })).not.toHaveLength(0);
   });
 
+  test('attends to a cache, and refuses more layers than a graph holds', async () => {
+    const request = { ...common, heads: 4, keyValueHeads: 2, headLength: 64, cells: 300 };
+    const samples = await probe.attend({ ...request, layers: 2 });
+    expect(samples.length).toBeGreaterThanOrEqual(5);
+    expect(Math.min(...samples)).toBeGreaterThan(0);
+    await expect(probe.attend({ ...request, layers: 100_000 })).rejects.toThrow(/layers/);
+  });
+
   test.each(STREAM_OPERATIONS)('streams: %s', async (operation) => {
     const workingSetBytes = bytes(192 * KIB);
     const times = await probe.stream({ ...common, operation, workingSetBytes });

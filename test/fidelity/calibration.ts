@@ -1,23 +1,19 @@
-import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { computingPart, ownDevice, timeRound } from '../../src/cli/calibrate-device.ts';
+import { openCache } from '../../src/cli/cache.ts';
+import { computingPart, ownDevice, timeRound, type DeviceRound } from '../../src/cli/calibrate-device.ts';
 import { DENSE_MODEL, EXPERT_MODEL } from '../../src/cli/calibrate-points.ts';
 import { createContext } from '../../src/cli/context.ts';
+import { loadSample, samplesOf, timeSample } from '../../src/cli/type-samples.ts';
 import { openEmbeddedEngine } from '../../src/engine/host/index.ts';
-import { gatherMachine, startTelemetry } from '../../src/machine/host/index.ts';
+import type { BenchTest, LoadedModel } from '../../src/engine/index.ts';
+import { gatherMachine } from '../../src/machine/host/index.ts';
 import { identify, recommendedThreads, valueOf } from '../../src/machine/index.ts';
-import {
-  MIX_TYPES,
-  planLayers,
-  runSweep,
-  summariseOrExplain,
-  type MeasurementRecord,
-  type ModelFile,
-  type SweepModel,
-  type TimedRound,
-} from '../../src/measure/index.ts';
-import { openCache } from '../../src/cli/cache.ts';
-import { syntheticFacts } from '../../src/cli/synthetic-facts.ts';
+import { planLayers, type SampleRound } from '../../src/measure/index.ts';
+import { fitLayerLine } from '../../src/measure/layer-extrapolation.ts';
+import { tensorsOf, type GgmlTypeName } from '../../src/model/index.ts';
+import { testName } from '../../src/report/index.ts';
+import { median, sortSamples } from '../../src/stats/index.ts';
+import { bytes } from '../../src/units/index.ts';
 import {
   judgeSession,
   OWN_MACHINE_FILE,
@@ -27,196 +23,220 @@ import {
   type MeasuredRow,
   type OwnMachineSession,
 } from '../../tools/fit/own-machine.ts';
-import { testName } from '../../src/report/index.ts';
-import { bytes, seconds } from '../../src/units/index.ts';
 import { shapeNamed } from './models.ts';
 import { printRows } from './table.ts';
 
-/** Each session is calibrated anew; none of its judged models is one of the points. */
-const SESSIONS: readonly (readonly string[])[] = [
-  ['qwen3-1.7b:Q8_0', 'olmoe-1b-7b:Q4_K_M'],
-  ['gemma-3-4b:Q4_0', 'olmo-2-1b:Q6_K'],
-  ['granite-3.3-2b:Q5_K_M', 'smollm2-1.7b:Q8_0'],
-];
+/** A session measures for so long, when all is loaded and the caches are filled. */
+const SESSION_SECONDS = 480;
+/** Prompts take a minute a round: one of so many rounds has them. */
+const ROUNDS_PER_PROMPT = 4;
 const PROMPT = 512;
 const GENERATED = 32;
 const DEPTH = 2048;
+const LIMITS = { loadMilliseconds: 600_000, repetitionMilliseconds: 600_000 } as const;
 
+const PROMPT_TEST: BenchTest = { promptTokens: PROMPT, generatedTokens: 0, depthTokens: 0 };
+const GENERATION_TEST: BenchTest = { promptTokens: 0, generatedTokens: GENERATED, depthTokens: 0 };
+const DEEP_PROMPT: BenchTest = { ...PROMPT_TEST, depthTokens: DEPTH };
+const DEEP_GENERATION: BenchTest = { ...GENERATION_TEST, depthTokens: DEPTH };
+
+/** One file of a model: some of its layers, or all. */
+interface Part {
+  readonly layers: number;
+  readonly loaded: LoadedModel;
+}
 interface Subject {
   readonly name: string;
   readonly judged: boolean;
-  readonly model: SweepModel;
+  readonly totalLayers: number;
+  readonly parts: readonly Part[];
+  readonly tests: readonly BenchTest[];
+  /** Nanoseconds of each repetition, by test and part. */
+  readonly samples: Map<string, number[][]>;
 }
-type Test = MeasurementRecord['test'];
 
-const PROMPT_TEST: Test = { promptTokens: PROMPT, generatedTokens: 0, depthTokens: 0 };
-const GENERATION_TEST: Test = { promptTokens: 0, generatedTokens: GENERATED, depthTokens: 0 };
-const DEEP_PROMPT: Test = { ...PROMPT_TEST, depthTokens: DEPTH };
-const DEEP_GENERATION: Test = { ...GENERATION_TEST, depthTokens: DEPTH };
-const TESTS = [PROMPT_TEST, GENERATION_TEST, DEEP_PROMPT, DEEP_GENERATION] as const;
-
-/** Predictions calibrated by three synthetic points against whole synthetic models, measured in turn with the points. */
-export async function compareCalibration(): Promise<void> {
+/**
+ * Predictions calibrated by three synthetic points against whole synthetic models, named on the command line. The
+ * samples of the points, those of the types of weights, and the whole models are in memory together and take turns, so
+ * that what the machine does in a minute it does to all of them.
+ * @param whenReady - done when all is loaded: from then on the machine should be quiet.
+ */
+export async function compareCalibration(
+  whenReady: () => Promise<void> = async () => undefined,
+): Promise<void> {
   process.env['NODE_OPTIONS'] = '--import tsx';
-  const wanted = process.argv.slice(2).filter((each) => SESSIONS.some((judged) => judged.includes(each)));
-  for (const judged of SESSIONS) {
-    if (wanted.length > 0 && !judged.some((each) => wanted.includes(each))) continue;
-    const session = await runSession(judged);
-    printSession(session);
-    keep(session);
+  const judged = process.argv.slice(2).filter((each) => each.includes(':'));
+  if (judged.length === 0) {
+    process.stdout.write(
+      'Left out: name the models to judge, as in `npm run fidelity -- calibration phi-2:Q6_K`.\n',
+    );
+    return;
   }
+  const session = await runSession(judged, whenReady);
+  printSession(session);
+  keep(session);
 }
 
-async function runSession(judged: readonly string[]): Promise<OwnMachineSession> {
-  const context = createContext('never');
+async function runSession(
+  judged: readonly string[],
+  whenReady: () => Promise<void>,
+): Promise<OwnMachineSession> {
   const engine = openEmbeddedEngine({ variant: 'cpu' });
-  const description = await engine.describe();
   const facts = identify(await gatherMachine());
   const part = computingPart(facts, 'cpu');
   if (part === null) throw new Error('the processor has no name');
   const threads = valueOf(recommendedThreads(facts).threads) ?? 1;
   const lastLevelCacheBytes = valueOf(facts.cpu.l3TotalBytes) ?? null;
-  const limits = { memoryBytes: bytes(process.availableMemory()), diskBytes: null, lastLevelCacheBytes };
-  const subjects: Subject[] = [];
-  const cache = await openCache(context);
-  for (const name of [DENSE_MODEL, EXPERT_MODEL, ...judged]) {
-    const { shape, mix } = shapeNamed(name);
-    const files: ModelFile[] = [];
-    const layers = judged.includes(name) ? 'all' : 'auto';
-    for (const sample of planLayers(shape, mix, layers, limits).samples) {
-      const file = await cache.ensure({ shape, mix, layers: sample });
-      files.push({ path: file.path, bytes: file.bytes, layers: sample });
-    }
-    const facts = syntheticFacts(name, shape, mix);
-    const model = { facts, open: async () => ({ files, warnings: [], release: () => undefined }) };
-    subjects.push({ name, judged: judged.includes(name), model });
-  }
-  const products: TimedRound[] = [];
   const signal = new AbortController().signal;
-  const timeProducts = async (): Promise<void> => {
-    const probe = engine.probe(signal);
-    products.push(await timeRound(probe, threads, lastLevelCacheBytes, MIX_TYPES, signal));
-    await probe.end();
-  };
-  const records = new Map<string, MeasurementRecord[]>();
-  const [dense, experts, first, second] = subjects;
-  if (!dense || !experts || !first || !second) throw new Error('a session judges two models');
-  // Points and judged models take turns, there and back: a machine that is slow for a while is slow for both.
-  const visits: readonly (readonly [Subject, readonly Test[]])[] = [
-    [dense, [PROMPT_TEST, GENERATION_TEST]],
-    [first, [PROMPT_TEST, GENERATION_TEST]],
-    [experts, [PROMPT_TEST, GENERATION_TEST]],
-    [second, [PROMPT_TEST, GENERATION_TEST]],
-    [dense, [DEEP_PROMPT, DEEP_GENERATION]],
-    [first, [DEEP_GENERATION]],
-    [second, [DEEP_GENERATION, GENERATION_TEST]],
-    [first, [GENERATION_TEST]],
-    [experts, [GENERATION_TEST]],
-    [dense, [GENERATION_TEST]],
-    [second, [GENERATION_TEST]],
-    [first, [GENERATION_TEST]],
-    [dense, [GENERATION_TEST]],
-  ];
-  for (const [visit, [subject, tests]] of visits.entries()) {
-    if (visit === 0 || visit === 4) await timeProducts();
-    const { name, model } = subject;
-    for (const test of tests) {
-      const [record] = await runSweep(
-        {
-          benchmark: { id: 'ridgepoint.fidelity', version: 1 },
-          key: '',
-          run: randomUUID(),
-          points: [
-            {
-              model,
-              test,
-              settings: {
-                gpuLayers: -1,
-                cpuMoeLayers: 0,
-                batchTokens: 2048,
-                ubatchTokens: 512,
-                cacheTypeK: 'f16',
-                cacheTypeV: 'f16',
-                flashAttention: 'auto',
-                threads,
-              },
-            },
-          ],
-          finished: new Set(),
-          repetitions: { count: 2, budgetSeconds: seconds(4) },
-          limits: { loadMilliseconds: 600_000, repetitionMilliseconds: 600_000 },
-        },
-        {
-          engine,
-          description,
-          machine: {
-            stateHash: '',
-            state: {},
-            cpu: part.name,
-            memoryBytes: null,
-            gpus: [],
-            operatingSystem: null,
-          },
-          observer: {
-            now: () => seconds(performance.now() / 1000),
-            watch: (pid) => startTelemetry({ pid }),
-          },
-          append: () => Promise.resolve(),
-          newId: randomUUID,
-          timestamp: () => new Date().toISOString(),
-          availableBytes: () => null,
-          onEvent: () => undefined,
-        },
-        signal,
-      );
-      if (record?.outcome !== 'measured') throw new Error(record?.failure?.sentence ?? 'nothing measured');
-      const key = `${name} ${testName(test)}`;
-      records.set(key, [...(records.get(key) ?? []), record]);
-      process.stderr.write(`${new Date().toISOString()} ${key}\n`);
+  const cache = await openCache(createContext('never'));
+  const subjects: Subject[] = [];
+  for (const name of [DENSE_MODEL, judged[0], EXPERT_MODEL, ...judged.slice(1)]) {
+    if (name === undefined) continue;
+    const { shape, mix } = shapeNamed(name);
+    const isJudged = judged.includes(name);
+    const parts: Part[] = [];
+    const limits = { memoryBytes: bytes(process.availableMemory()), diskBytes: null, lastLevelCacheBytes };
+    for (const layers of planLayers(shape, mix, isJudged ? 'all' : 'auto', limits).samples) {
+      const { path } = await cache.ensure({ shape, mix, layers });
+      const settings = {
+        modelPath: path,
+        contextTokens: DEPTH + PROMPT + GENERATED,
+        batchTokens: 2048,
+        ubatchTokens: 512,
+        threads,
+        gpuLayers: -1,
+        cpuMoeLayers: 0,
+        cacheTypeK: 'f16',
+        cacheTypeV: 'f16',
+        flashAttention: 'auto',
+      } as const;
+      parts.push({ layers: layers.length, loaded: await engine.load(settings, LIMITS, signal) });
+    }
+    const shallow = [GENERATION_TEST, PROMPT_TEST];
+    const tests = isJudged
+      ? [...shallow, DEEP_GENERATION]
+      : name === DENSE_MODEL
+        ? [...shallow, DEEP_GENERATION, DEEP_PROMPT]
+        : shallow;
+    subjects.push({ name, judged: isJudged, totalLayers: shape.layers, parts, tests, samples: new Map() });
+    say(`loaded ${name}`);
+  }
+  const types = typesOf([DENSE_MODEL, EXPERT_MODEL, ...judged]);
+  const samples = await Promise.all(
+    samplesOf(types.filter((type) => type !== 'F16')).map((sample) =>
+      loadSample(sample, engine, cache, threads, LIMITS, signal),
+    ),
+  );
+  for (const { parts, tests } of subjects) {
+    for (const { loaded } of parts) {
+      // Fills the cache to the depth, once: every later repetition restores it.
+      for (const test of tests.filter(({ promptTokens }) => promptTokens === 0)) await once(loaded, test);
     }
   }
-  await timeProducts();
+  for (const sample of samples) await timeSample(sample);
+  say('ready');
+  await whenReady();
+
+  const probe = engine.probe(signal);
+  const rounds: DeviceRound[] = [];
+  const sampled = samples.map((): SampleRound[] => []);
+  const end = performance.now() + SESSION_SECONDS * 1000;
+  for (let round = 0; performance.now() < end; round += 1) {
+    const there = round % 2 === 0;
+    for (const subject of there ? subjects : subjects.toReversed()) {
+      for (const test of subject.tests) {
+        if (test.promptTokens > 0 && round % ROUNDS_PER_PROMPT !== 1) continue;
+        const times: number[] = [];
+        const parts = [...subject.parts.entries()];
+        for (const [at, { loaded }] of there ? parts : parts.toReversed())
+          times[at] = await once(loaded, test);
+        const kept = subject.samples.get(testName(test)) ?? subject.parts.map((): number[] => []);
+        subject.samples.set(testName(test), kept);
+        for (const [at, own] of kept.entries()) own.push(times[at] ?? Number.NaN);
+      }
+    }
+    for (const [at, sample] of samples.entries()) sampled[at]?.push(await timeSample(sample));
+    rounds.push(await timeRound(probe, threads, lastLevelCacheBytes, types, 'cpu', signal));
+    say(`round ${round + 1}`);
+  }
+  await probe.end();
+  for (const { parts } of subjects) for (const { loaded } of parts) await loaded.end();
+  for (const sample of samples) await sample.end();
+
+  const timed = samples.map(({ sample }, at) => ({ sample, rounds: sampled[at] ?? [] }));
   const rowsOf = (ofJudged: boolean): MeasuredRow[] =>
     subjects
-      .filter(({ judged: isJudged }) => isJudged === ofJudged)
-      .flatMap(({ name }) =>
-        TESTS.flatMap((test) => {
-          const rounds = records.get(`${name} ${testName(test)}`);
-          return rounds === undefined ? [] : [{ model: name, ...test, tokensPerSecond: speedOf(rounds) }];
-        }),
+      .filter((each) => each.judged === ofJudged)
+      .flatMap((subject) =>
+        subject.tests.map((test) => ({
+          model: subject.name,
+          ...test,
+          tokensPerSecond: speedOf(subject, test),
+        })),
       );
   return {
     measuredAt: new Date().toISOString(),
     processor: `${part.name}, ${threads} threads`,
-    device: ownDevice(part, 'cpu', products),
+    protocol: 'paired',
+    device: ownDevice(part, 'cpu', rounds, timed),
     points: rowsOf(false),
     judged: rowsOf(true),
-    records: [...records.values()].flat().map(({ model, test, runs, warnings }) => ({
-      model: model.name,
-      test: testName(test),
-      runs: runs.map(({ layers, samplesNanoseconds }) => ({
-        layers: layers?.length ?? null,
-        samplesNanoseconds: [...samplesNanoseconds],
+    records: [
+      ...subjects.flatMap(({ name, parts, samples: bySubject }) =>
+        [...bySubject].map(([test, times]) => ({
+          model: name,
+          test,
+          runs: parts.map(({ layers }, at) => ({ layers, samplesNanoseconds: times[at] ?? [] })),
+          warnings: [],
+        })),
+      ),
+      ...timed.map(({ sample, rounds: own }) => ({
+        model: `layers in ${sample.type}`,
+        test: 'tg16',
+        runs: sample.layers.map((layers, at) => ({
+          layers: layers.length,
+          samplesNanoseconds: own.map((each) => Math.round((each[at] ?? 0) * 16e9)),
+        })),
+        warnings: [],
       })),
-      warnings: [...warnings],
-    })),
+    ],
   };
 }
 
-/** The median of all visits to a test. */
-function speedOf(visits: readonly MeasurementRecord[]): number {
-  const [first] = visits;
-  if (first === undefined) throw new Error('nothing was measured');
-  const merged = {
-    ...first,
-    runs: first.runs.map((run, index) => ({
-      ...run,
-      samplesNanoseconds: visits.flatMap((visit) => visit.runs[index]?.samplesNanoseconds ?? []),
-    })),
-  };
-  const { summary, reason } = summariseOrExplain(merged);
-  if (summary === null) throw new Error(`${first.model.name}: ${reason}`);
-  return summary.tokensPerSecond.value;
+const say = (text: string): void => {
+  process.stderr.write(`${new Date().toISOString()} ${text}\n`);
+};
+
+async function once(loaded: LoadedModel, test: BenchTest): Promise<number> {
+  const [time] = await loaded.run({ test, repetitions: 1 });
+  return time ?? Number.NaN;
+}
+
+/** Types of the matrices of models, and F16, which caches are kept in. */
+function typesOf(names: readonly string[]): GgmlTypeName[] {
+  const types = new Set<GgmlTypeName>(['F16']);
+  for (const name of names) {
+    const { shape, mix } = shapeNamed(name);
+    for (const { type, dims } of tensorsOf(shape, mix))
+      if (dims.length > 1 && type !== 'F32') types.add(type);
+  }
+  return [...types];
+}
+
+/** The median of all rounds, extrapolated where only some layers were run. */
+function speedOf({ name, totalLayers, parts, samples }: Subject, test: BenchTest): number {
+  const times = samples.get(testName(test));
+  if (times === undefined) throw new Error(`${name}: ${testName(test)} was not measured`);
+  const medians = times.map((own) => median(sortSamples(own)));
+  const [only] = medians;
+  const time =
+    parts.length === 1
+      ? (only ?? Number.NaN)
+      : fitLayerLine(
+          parts.map(({ layers }) => layers),
+          medians,
+        ).at(totalLayers);
+  return ((test.promptTokens + test.generatedTokens) * 1e9) / time;
 }
 
 function printSession(session: OwnMachineSession): void {
@@ -229,9 +249,7 @@ function printSession(session: OwnMachineSession): void {
     (prediction.tokensPerSecond / row.tokensPerSecond).toFixed(3),
   ];
   const head = ['model', 'test', 'measured', 'predicted', 'predicted / measured'];
-  process.stdout.write(
-    `${session.processor}\n\nThe points, predicted from the rates of single products alone:\n\n`,
-  );
+  process.stdout.write(`${session.processor}\n\nThe points, predicted from what was timed singly alone:\n\n`);
   printRows(head, points.map(line));
   process.stdout.write('Judged, whole models, predicted with the points:\n\n');
   printRows(
@@ -243,13 +261,11 @@ function printSession(session: OwnMachineSession): void {
   );
 }
 
-/** Puts a session in place of an older one of the same models. */
+/** Puts a session behind those before: none is replaced. */
 function keep(session: OwnMachineSession): void {
-  const models = (each: OwnMachineSession): string =>
-    [...new Set(each.judged.map(({ model }) => model))].join();
   const before = existsSync(OWN_MACHINE_FILE)
     ? ownMachineSchema.parse(JSON.parse(readFileSync(OWN_MACHINE_FILE, 'utf8'))).sessions
     : [];
-  const sessions = [...before.filter((each) => models(each) !== models(session)), session];
-  writeFileSync(OWN_MACHINE_FILE, `${JSON.stringify({ schemaVersion: 1, sessions }, null, 1)}\n`);
+  const file = { schemaVersion: 1, sessions: [...before, session] };
+  writeFileSync(OWN_MACHINE_FILE, `${JSON.stringify(file, null, 1)}\n`);
 }

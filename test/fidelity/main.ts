@@ -3,8 +3,9 @@
  * prints the tables of docs/fidelity.md. It takes about half an hour and 15 GB of disk, and wants a quiet machine.
  * `npm run fidelity -- engine`, `-- labels`, `-- layers` and `-- memory` run one part; the tables of the last are in
  * docs/memory.md. `-- stream`, `-- search` and `-- products` hold the probes against STREAM, against every shape and
- * against a model; their tables are in docs/ceilings.md. `-- calibration` holds predictions that were calibrated here
- * against whole models, and keeps what it finds in data/predict/own-machine.json for docs/accuracy.md.
+ * against a model; their tables are in docs/ceilings.md. `-- calibration qwen2.5-1.5b:Q8_0 phi-2:Q6_K` holds
+ * predictions that were calibrated here against whole models, those named, and adds what it finds to
+ * data/predict/own-machine.json for docs/accuracy.md.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +27,7 @@ const parts = {
   stream: compareStream,
   search: compareSearches,
   products: compareModel,
-  calibration: compareCalibration,
+  calibration: () => compareCalibration(),
 };
 
 const wanted = process.argv.slice(2);

@@ -31,6 +31,8 @@ const rowSchema = z.strictObject({
 const sessionSchema = z.strictObject({
   measuredAt: z.iso.datetime(),
   processor: z.string().min(1),
+  /** Whether points and models were loaded together and took turns; absent: one after the other, there and back. */
+  protocol: z.literal('paired').optional(),
   device: ownDeviceSchema,
   /** What is learned from. */
   points: z.array(rowSchema).min(1),

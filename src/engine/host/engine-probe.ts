@@ -23,6 +23,11 @@ export function openProbe(start: () => WorkerProcess): EngineProbe {
       const activity = `multiplying ${type} ${rows}x${batch}x${columns}`;
       return (await ready().ask('multiply', request, limit(milliseconds), activity)).samplesNanoseconds;
     },
+    async attend(request) {
+      const { heads, keyValueHeads, headLength, cells, milliseconds } = request;
+      const activity = `attending to ${cells} tokens with ${heads}/${keyValueHeads} heads of ${headLength}`;
+      return (await ready().ask('attend', request, limit(milliseconds), activity)).samplesNanoseconds;
+    },
     stream: (request) =>
       ready().ask('stream', request, limit(request.milliseconds), `streaming (${request.operation})`),
     async transfer(request) {

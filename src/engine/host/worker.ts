@@ -6,6 +6,7 @@ import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import koffi from 'koffi';
 import { requestSchema, type WorkerRequest } from '../protocol.ts';
+import { timeAttention } from './attend.ts';
 import { LibraryError, openLibrary, type Library } from './bindings.ts';
 import { describeLibrary } from './describe.ts';
 import { planMemory } from './memory-plan.ts';
@@ -57,6 +58,8 @@ class Worker {
         return planMemory(this.#library, request.request);
       case 'multiply':
         return { samplesNanoseconds: timeMultiply(this.#library, request) };
+      case 'attend':
+        return { samplesNanoseconds: timeAttention(this.#library, request) };
       case 'stream':
         return timeStream(this.#library, request);
       case 'transfer':

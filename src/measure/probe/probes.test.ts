@@ -29,6 +29,7 @@ const device: EngineProbe = {
     const time = operationsOf({ rows, batch, columns }) / MACHINE.flopPerNanosecond + 10_000;
     return Promise.resolve([nanoseconds(time), nanoseconds(time * 1.01), nanoseconds(time * 1.02)]);
   },
+  attend: () => Promise.reject(new EngineFailure('unsupported', 'No attention.')),
   stream: ({ workingSetBytes }) => {
     const rate = workingSetBytes <= MIB ? MACHINE.cache : MACHINE.memory;
     const step = workingSetBytes / rate + MACHINE.emptyPass;
