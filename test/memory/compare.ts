@@ -16,7 +16,6 @@ import {
   type ModelShape,
   type Unsupported,
 } from '../../src/model/index.ts';
-import { MIB } from '../../src/units/index.ts';
 
 /** What the engine says of a context, and what is computed here. */
 export interface Comparison {
@@ -140,9 +139,6 @@ export function figuresOf(engine: ContextMemory, computed: MemoryBreakdown): Fig
   };
 }
 
-/** What may lie between the engine's compute buffers and ours: a tenth, or 64 MiB of small buffers. */
-const COMPUTE_TOLERANCE = { fraction: 0.1, bytes: 64 * MIB };
-
 /** In what a comparison breaks the promises of docs/memory.md; empty: in nothing. */
 export function disagreements({ engine, computed }: Comparison): string[] {
   if ('refusal' in engine || 'unsupported' in computed) {
@@ -151,16 +147,12 @@ export function disagreements({ engine, computed }: Comparison): string[] {
     return theirs === ours ? [] : [`the engine says "${theirs}", we say "${ours}"`];
   }
   const { weights, state, compute } = figuresOf(engine, computed);
-  const exact = { weights, state };
-  return [
-    ...Object.entries(exact).flatMap(([name, { engineBytes, computedBytes }]) =>
-      engineBytes === computedBytes ? [] : [`${name}: ${engineBytes} of the engine, ${computedBytes} here`],
-    ),
-    ...compute.flatMap(({ engineBytes, computedBytes }) => {
-      const allowed = Math.max(COMPUTE_TOLERANCE.fraction * engineBytes, COMPUTE_TOLERANCE.bytes);
-      return Math.abs(computedBytes - engineBytes) <= allowed
-        ? []
-        : [`compute buffer: ${engineBytes} of the engine, ${computedBytes} here`];
-    }),
-  ];
+  const figures = [
+    ['weights', weights],
+    ['state', state],
+    ...compute.map((each) => ['compute buffer', each] as const),
+  ] as const;
+  return figures.flatMap(([name, { engineBytes, computedBytes }]) =>
+    engineBytes === computedBytes ? [] : [`${name}: ${engineBytes} of the engine, ${computedBytes} here`],
+  );
 }
