@@ -215,9 +215,10 @@ describe('looking up a device', () => {
 
   it('finds in the files what it finds in the whole catalogue, by id and by names that several records share', () => {
     const shared = ['Apple M1', 'Ryzen AI Max 395', 'rtx-4090-x2', 'no-such-device'];
-    for (const name of [...shared, ...devices.slice(0, 20).map(({ id }) => id)]) {
-      expect(findDeviceRecord(name)?.device.id, name).toBe(findDevice(name, devices)?.device.id);
-    }
+    const names = [...shared, ...devices.slice(0, 20).map(({ id }) => id)];
+    expect(names.map((name) => findDeviceRecord(name)?.device.id)).toEqual(
+      names.map((name) => findDevice(name, devices)?.device.id),
+    );
   });
 
   it('names the nearest ids for an unknown one', () => {
