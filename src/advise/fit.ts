@@ -31,6 +31,8 @@ export interface FitRequest {
   readonly placement: Placement;
   /** null: no machine was asked for, and only the breakdown is wanted. */
   readonly budget: MemoryBudget | null;
+  /** Weights of the projector that is loaded beside the model; absent: none is. */
+  readonly projectorBytes?: Bytes;
   /** Mixes to look for a larger or smaller one among. */
   readonly mixes: readonly MixName[];
 }
@@ -96,7 +98,11 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   const backend = backendOf(budget);
   const placement = placedOn(budget, request.placement);
   const tensorsIn = settings.draftsFurtherTokens === true ? tensorsWithNextTokenLayers : tensorsOf;
-  const weightsIn = (each: MixName): ModelWeights => ({ shape, tensors: tensorsIn(shape, each) });
+  const weightsIn = (each: MixName): ModelWeights => ({
+    shape,
+    tensors: tensorsIn(shape, each),
+    ...(request.projectorBytes === undefined ? {} : { projectorBytes: request.projectorBytes }),
+  });
   const weights = weightsIn(mix);
   const breakdown = memoryOf(weights, settings, placement, backend);
   if ('unsupported' in breakdown) return breakdown;

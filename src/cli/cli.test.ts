@@ -115,6 +115,14 @@ describe('the command line', () => {
       argv: 'fit llama-3.1-8b --machine desktop-rtx-4090 --tensor-split 3,1'.split(' '),
       reason: '--tensor-split has 2 shares, but RTX 4090 desktop has one GPU',
     },
+    {
+      argv: 'fit qwen3-8b --machine nvidia-rtx-5090 --mmproj'.split(' '),
+      reason: 'Nothing is known of an mmproj of qwen3-8b',
+    },
+    {
+      argv: 'fit qwen3-8b --machine nvidia-rtx-5090 --draft-mtp'.split(' '),
+      reason: 'qwen3-8b has no layers that predict further tokens',
+    },
     { argv: ['cache', 'remove', 'nope'], reason: 'There is no nope in the cache' },
     {
       argv: ['predict', '--batch', 'no.jsonl', '-o', 'x.jsonl'],

@@ -41,6 +41,7 @@ export function configureFit(command: Command, enter: Enter): void {
     )
     .addOption(new Option('--flash-attn <how>', 'flash attention, -fa').choices(['on', 'off']).default('on'))
     .option('--draft-mtp', 'load the layers that predict further tokens, and draft with them')
+    .option('--mmproj', 'load the file as well that turns images into embeddings, in F16')
     .option('--json', 'print one JSON document')
     .action((model: string, flags: FitFlags) =>
       enter(async (context) => (await import('./fit.ts')).runFit(model, flags, context)),

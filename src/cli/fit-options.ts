@@ -20,5 +20,7 @@ export interface FitFlags {
   readonly flashAttn: 'on' | 'off';
   /** Draft with the model's own layers that predict further tokens. */
   readonly draftMtp?: boolean;
+  /** Load the file as well that turns images into embeddings. */
+  readonly mmproj?: boolean;
   readonly json?: boolean;
 }

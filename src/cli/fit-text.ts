@@ -13,6 +13,7 @@ const KIND_NAMES: Readonly<Record<MemoryKind, string>> = {
   output: 'logits for the caller',
   'draft-cache': 'KV cache to draft with',
   'draft-compute': 'compute buffers to draft with',
+  projector: 'mmproj',
 };
 
 /** The places that a model takes memory in: the GPUs that there are, and the system's memory. */
@@ -48,6 +49,7 @@ const BAR_LETTERS: Readonly<Record<MemoryKind, string>> = {
   output: '░',
   'draft-cache': '▓',
   'draft-compute': '░',
+  projector: '█',
 };
 const BAR_WIDTH = 60;
 

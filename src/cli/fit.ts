@@ -16,7 +16,6 @@ import { findMachine, resolveMachine } from '../catalog/index.ts';
 import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
   contextNote,
-  hasKnownNextTokenLayers,
   MIX_NAMES,
   shapeOf,
   type ContextMemorySettings,
@@ -25,9 +24,10 @@ import {
   type ModelShape,
   type Placement,
 } from '../model/index.ts';
-import { formatBytes } from '../units/index.ts';
+import { formatBytes, GIB } from '../units/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
+import { checkDraft, companionNotes, projectorOf } from './fit-companions.ts';
 import type { FitFlags } from './fit-options.ts';
 import { FIT_BAR_KEY, fitBars, fitPlaces, fitRows, fitSentence, splitRows } from './fit-text.ts';
 import { knownModels, knownModelsNaming } from './known-models.ts';
@@ -57,12 +57,14 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
   };
   warnOfPlacement(flags, machine, shape, context);
   if (flags.draftMtp === true) checkDraft(shape, flags);
+  const projector = flags.mmproj === true ? projectorOf(shape, machine.budget) : null;
   const fit = fitModel({
     shape,
     mix: quantisation,
     settings,
     placement,
     budget: machine.budget,
+    ...(projector === null ? {} : { projectorBytes: projector.weightBytes }),
     mixes: MIX_NAMES.filter((name) => name !== 'F32'),
   });
   if ('unsupported' in fit) {
@@ -83,6 +85,7 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
       machine: machine.name,
       settings: fit.breakdown.context,
       placement,
+      projector,
       ...fit,
       note,
       llamaFlags: llamaFlags(settings, onGpu(chosen)),
@@ -105,7 +108,8 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
       fit,
       settings,
       note,
-      leftOut: leftOutOf(shape, settings),
+      beside: companionNotes(shape, settings, projector),
+      companions: projector === null ? [] : ['--mmproj', 'MMPROJ.gguf'],
       isHostKnown: machine.budget.kind !== 'gpu' || machine.budget.systemBytes !== null,
       llama: proposal(fit, settings, onGpu(chosen), onGpu(placement)),
       smaller: isStuck(fit) ? smallerSentence(smaller, quantisation, machine.name) : null,
@@ -181,32 +185,6 @@ function sharesFor(
   }
   const shares = Array.from({ length: gpus }, (_, device) => tensorSplit[device] ?? 0);
   return { deviceShares: shares };
-}
-
-/** What published files may have beside what is counted. */
-function leftOutOf(shape: ModelShape, { draftsFurtherTokens }: ContextMemorySettings): string | null {
-  if (shape.mtpLayers === 0 || draftsFurtherTokens === true) return null;
-  const add = hasKnownNextTokenLayers(shape) ? '; --draft-mtp counts what drafting with them takes' : '';
-  return `Layers that predict further tokens are not counted: llama.cpp leaves them out unless it drafts with them${add}.`;
-}
-
-/** @throws CommandFailure where a model has nothing to draft with, or it is not known what. */
-function checkDraft(shape: ModelShape, { exact }: FitFlags): void {
-  if (exact === true) {
-    throw new CommandFailure(
-      '--exact asks for the context of the model alone, not for the one that drafts; leave out --exact or --draft-mtp.',
-    );
-  }
-  if (shape.mtpLayers === 0) {
-    throw new CommandFailure(
-      `${shape.id} has no layers that predict further tokens, so --draft-mtp cannot be used with it.`,
-    );
-  }
-  if (!hasKnownNextTokenLayers(shape)) {
-    throw new CommandFailure(
-      `${shape.id} has layers that predict further tokens, but it is not known what they are made of; without --draft-mtp llama.cpp does not load them.`,
-    );
-  }
 }
 
 /** Says of settings that change nothing that they do not. */
@@ -305,13 +283,18 @@ function partialSentence({ placement, breakdown }: PartialPlacement, isHostKnown
     : `With ${how} in the system's memory it fits, if ${beside} of that are free; ${formatBytes(breakdown.deviceBytes)} are then on ${gpu}.`;
 }
 
+/** What nearly every computer with a graphics card has to spare. */
+const NOTEWORTHY_HOST_BYTES = 4 * GIB;
+
 interface Printed {
   readonly title: string;
   readonly fit: Fit;
   readonly settings: ContextMemorySettings;
   readonly note: string | null;
-  /** What a file may have that is not loaded. */
-  readonly leftOut: string | null;
+  /** What else belongs to the model, and what of it is not known. */
+  readonly beside: readonly string[];
+  /** Flags of files that are loaded beside the model. */
+  readonly companions: readonly string[];
   /** Whether the memory beside a GPU is known. */
   readonly isHostKnown: boolean;
   /** What llama.cpp is to be called with; null where nothing was found that fits. */
@@ -321,7 +304,7 @@ interface Printed {
 }
 
 function print(
-  { title, fit, settings, note, leftOut, isHostKnown, llama, smaller }: Printed,
+  { title, fit, settings, note, beside, companions, isHostKnown, llama, smaller }: Printed,
   context: CliContext,
 ): void {
   context.stdout(`${context.colors.bold(title)}\n`);
@@ -333,9 +316,14 @@ function print(
   context.stdout(`\n${fitBars(fit).join('\n')}\n${context.colors.dim(FIT_BAR_KEY)}\n`);
   const sentence = fitSentence(fit, settings.contextTokens);
   if (sentence !== null) context.stdout(sentence);
+  if (fit.verdict === 'fits' && !isHostKnown && fit.breakdown.hostBytes > NOTEWORTHY_HOST_BYTES) {
+    context.stdout(
+      `${formatBytes(fit.breakdown.hostBytes)} of it lie in the system's memory, whose size is not known here.`,
+    );
+  }
   if (smaller !== null) context.stdout(smaller);
   if (note !== null) context.stdout(note);
-  if (leftOut !== null) context.stdout(leftOut);
+  for (const each of beside) context.stdout(each);
   if (fit.longestContextTokens !== null && fit.verdict === 'fits') {
     context.stdout(`The longest context that fits is ${fit.longestContextTokens} tokens.`);
   }
@@ -357,5 +345,5 @@ function print(
   if (fit.partial !== null) {
     context.stdout(partialSentence(fit.partial, isHostKnown));
   }
-  if (llama !== null) context.stdout(`\nllama-server ${llama.join(' ')}`);
+  if (llama !== null) context.stdout(`\nllama-server ${[...llama, ...companions].join(' ')}`);
 }

@@ -36,6 +36,8 @@ export { planSyntheticFile } from './synthetic/file-plan.ts';
 export type { SyntheticModel } from './synthetic/file-plan.ts';
 export { COMPUTE_BACKENDS } from './memory/compute-backends.ts';
 export type { ComputeBackend } from './memory/compute-backends.ts';
+export { projectorMemory, projectorParameters } from './memory/projector.ts';
+export type { ProjectorMemory } from './memory/projector.ts';
 export { leastMemoryOf, memoryOf } from './memory/breakdown.ts';
 export type { MemoryBreakdown, MemoryKind, MemoryLine, ModelWeights, PlacedBytes } from './memory/breakdown.ts';
 export { kvCaches } from './memory/kv-state.ts';

@@ -18,7 +18,8 @@ export type MemoryKind =
   | 'compute'
   | 'output'
   | 'draft-cache'
-  | 'draft-compute';
+  | 'draft-compute'
+  | 'projector';
 
 /** Bytes of one kind on the GPUs and in the system's memory. Without a GPU all of it is the system's. */
 export interface MemoryLine {
@@ -42,6 +43,8 @@ export interface MemoryBreakdown extends PlacedBytes {
 export interface ModelWeights {
   readonly shape: ModelShape;
   readonly tensors: readonly ModelTensor[];
+  /** Weights of the projector that is loaded beside it (`--mmproj`), onto the first GPU; absent: none. */
+  readonly projectorBytes?: Bytes;
 }
 
 /** Logits are F32 (`output_reserve`, src/llama-context.cpp). */
@@ -126,7 +129,7 @@ interface HeldMemory {
 }
 
 function heldMemory(
-  { shape, tensors }: ModelWeights,
+  { shape, tensors, projectorBytes }: ModelWeights,
   settings: ContextMemorySettings,
   placement: Placement,
   backend: ComputeBackend,
@@ -165,6 +168,7 @@ function heldMemory(
       line('weights', weights.devices, weights.host + weights.repacked),
       byPlace('kv-cache', caches.flatMap(cachedBytes)),
       byPlace('recurrent-state', states),
+      ...(projectorBytes === undefined ? [] : [projectorLine(projectorBytes, devices)]),
     ],
     draftLines: draft === null ? [] : [byPlace('draft-cache', cachedBytes(draft))],
   };
@@ -188,6 +192,13 @@ const cachedBytes = ({ layers }: KvCache): LayerBytes[] =>
   layers.map(({ layer, keyBytes, valueBytes }) => ({ layer, bytes: bytes(keyBytes + valueBytes) }));
 
 const sumOf = (values: readonly number[]): number => values.reduce((sum, each) => sum + each, 0);
+
+const projectorLine = (size: Bytes, devices: number): MemoryLine =>
+  line(
+    'projector',
+    Array.from({ length: devices }, (_, device) => (device === 0 ? size : 0)),
+    devices === 0 ? size : 0,
+  );
 
 function line(kind: MemoryKind, eachDevice: readonly number[], host: number): MemoryLine {
   return {
