@@ -17,7 +17,7 @@ export function readOwnModels(folder: string): readonly ModelRecord[] {
 /**
  * Writes a model into a file of its own, which replaces the one of the same id.
  * @returns the path of the file.
- * @throws CatalogDataError naming the field that is wrong.
+ * @throws CatalogDataError naming the field that is wrong, or why the file cannot be written; then nothing stays behind.
  */
 export async function writeOwnModel(folder: string, record: ModelRecord): Promise<string> {
   const parsed = modelRecordSchema.safeParse(record);
@@ -28,13 +28,24 @@ export async function writeOwnModel(folder: string, record: ModelRecord): Promis
     throw new CatalogDataError(`${record.id} cannot be kept as a model: ${problem}.`);
   }
   const model = parsed.data;
-  await mkdir(folder, { recursive: true });
   const target = path.join(folder, `${model.id}.json`);
   const document = `${JSON.stringify({ schemaVersion: 1, models: [model] }, null, 2)}\n`;
   // Written beside it first: a command that reads the folder meanwhile finds the old file or the new one.
   const unfinished = `${target}.${process.pid}.part`;
-  await writeFile(unfinished, document);
-  await rename(unfinished, target);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(unfinished, document);
+    await rename(unfinished, target);
+  } catch (error) {
+    // Where the folder itself is the trouble, nothing was written that could be removed.
+    await rm(unfinished, { force: true }).catch(() => undefined);
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const remedy =
+      code === 'ENOSPC' || code === 'EDQUOT'
+        ? 'its disk is full; free some space'
+        : `${code}; choose a data folder that you may write to`;
+    throw new CatalogDataError(`${target} cannot be written: ${remedy}.`, { cause: error });
+  }
   return target;
 }
 

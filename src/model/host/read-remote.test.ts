@@ -202,11 +202,15 @@ describe('reading a header over the network', () => {
     expect(gone.code).toBe('unreachable');
   });
 
-  it('leaves a silent server', async () => {
-    const origin = await serve(() => undefined);
+  it('leaves a silent server, and does not ask it again', async () => {
+    let requests = 0;
+    const origin = await serve(() => {
+      requests += 1;
+    });
     const { code, message } = await failure(
-      readRemoteHeader(`${origin}/m.gguf`, 'The model', access({ silenceMs: 40, retryPausesMs: [] })),
+      readRemoteHeader(`${origin}/m.gguf`, 'The model', access({ silenceMs: 40 })),
     );
+    expect(requests).toBe(1);
     expect([code, message]).toEqual([
       'unreachable',
       'The model cannot be read: the server does not answer; try again later.',

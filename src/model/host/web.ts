@@ -71,16 +71,16 @@ export async function request<Result>(
     } catch (error) {
       access.signal.throwIfAborted();
       if (!(error instanceof TryAgain)) throw error;
-      if (pause === undefined) {
-        throw new GgufError('unreachable', `${label} cannot be read: ${error.message}; try again later.`, {
-          cause: error,
-        });
-      }
+      if (pause === undefined) throw unreachable(label, error.message, error);
       await sleep(Math.min(Math.max(pause, error.pauseMs), LONGEST_PAUSE_MS), undefined, {
         signal: access.signal,
       });
     }
   }
+}
+
+function unreachable(label: string, reason: string, cause: unknown): GgufError {
+  return new GgufError('unreachable', `${label} cannot be read: ${reason}; try again later.`, { cause });
 }
 
 /** A failure that may pass. */
@@ -122,7 +122,8 @@ async function once<Result>(
     });
   } catch (error) {
     if (error instanceof GgufError || error instanceof TryAgain) throw error;
-    if (silence.signal.aborted) throw new TryAgain('the server does not answer', 0, { cause: error });
+    // Somebody waits: what was silent for so long is not asked three times more.
+    if (silence.signal.aborted) throw unreachable(label, 'the server does not answer', error);
     // fetch tells of every failure of the network with a TypeError whose cause says what it was.
     if (error instanceof TypeError) throw new TryAgain(networkReason(error), 0, { cause: error });
     throw error;
