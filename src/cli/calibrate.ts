@@ -93,6 +93,9 @@ export async function runCalibrate(flags: CalibrateFlags, context: CliContext): 
   return 1;
 }
 
+/** Six points make three rounds of products, with the one before them. */
+const POINTS_PER_ROUND = 3;
+
 /** What a calibration is made from. */
 interface Evidence {
   readonly target: Target;
@@ -124,8 +127,12 @@ async function measured(flags: CalibrateFlags, predictor: Predictor, context: Cl
           dense.id,
         ).seconds,
   );
-  // Again after every point: the products see the machine in the same minutes as the points do, slow ones and fast ones.
-  const records = await measurePoints(plan, chosen, machine, context, round);
+  // Again among the points: the products see the machine in the same minutes as they do, slow ones and fast ones.
+  let points = 0;
+  const records = await measurePoints(plan, chosen, machine, context, async () => {
+    points += 1;
+    if (points % POINTS_PER_ROUND === 0) await round();
+  });
   const own =
     part === null
       ? null
@@ -161,7 +168,7 @@ async function addRound(
   if (rounds.length === 0) {
     context.stderr(
       context.errorColors.dim(
-        'Timing matrix products with weights of each type, here and after each point ...',
+        'Timing matrix products with weights of each type, here and among the points ...',
       ),
     );
   }

@@ -6,7 +6,7 @@ import { createContext } from '../../src/cli/context.ts';
 import { loadSample, samplesOf, timeSample } from '../../src/cli/type-samples.ts';
 import { openEmbeddedEngine } from '../../src/engine/host/index.ts';
 import type { BenchTest, LoadedModel } from '../../src/engine/index.ts';
-import { gatherMachine } from '../../src/machine/host/index.ts';
+import { gatherMachine, startTelemetry } from '../../src/machine/host/index.ts';
 import { identify, recommendedThreads, valueOf } from '../../src/machine/index.ts';
 import { planLayers, type SampleRound } from '../../src/measure/index.ts';
 import { fitLayerLine } from '../../src/measure/layer-extrapolation.ts';
@@ -27,7 +27,7 @@ import { shapeNamed } from './models.ts';
 import { printRows } from './table.ts';
 
 /** A session measures for so long, when all is loaded and the caches are filled. */
-const SESSION_SECONDS = 480;
+const SESSION_SECONDS = 420;
 /** Prompts take a minute a round: one of so many rounds has them. */
 const ROUNDS_PER_PROMPT = 4;
 const PROMPT = 512;
@@ -127,15 +127,18 @@ async function runSession(
       loadSample(sample, engine, cache, threads, LIMITS, signal),
     ),
   );
+  say('ready');
+  await whenReady();
   for (const { parts, tests } of subjects) {
     for (const { loaded } of parts) {
       // Fills the cache to the depth, once: every later repetition restores it.
-      for (const test of tests.filter(({ promptTokens }) => promptTokens === 0)) await once(loaded, test);
+      for (const test of tests.filter(({ promptTokens }) => promptTokens === 0)) {
+        await loaded.run({ test, repetitions: 1 });
+      }
     }
   }
   for (const sample of samples) await timeSample(sample);
-  say('ready');
-  await whenReady();
+  say('filled');
 
   const probe = engine.probe(signal);
   const rounds: DeviceRound[] = [];
@@ -152,6 +155,8 @@ async function runSession(
           times[at] = await once(loaded, test);
         const kept = subject.samples.get(testName(test)) ?? subject.parts.map((): number[] => []);
         subject.samples.set(testName(test), kept);
+        // Only whole rounds: the parts of a model are compared with each other.
+        if (times.some(Number.isNaN)) continue;
         for (const [at, own] of kept.entries()) own.push(times[at] ?? Number.NaN);
       }
     }
@@ -207,9 +212,20 @@ const say = (text: string): void => {
   process.stderr.write(`${new Date().toISOString()} ${text}\n`);
 };
 
+/** Share of the processor that other programs may use during a repetition, as for every measurement. */
+const OTHERS_TOO_MUCH = 0.1;
+const MOST_TRIES = 3;
+
+/** One repetition; NaN where other programs used the processor in every one of some tries. */
 async function once(loaded: LoadedModel, test: BenchTest): Promise<number> {
-  const [time] = await loaded.run({ test, repetitions: 1 });
-  return time ?? Number.NaN;
+  for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+    const window = loaded.processId === null ? null : startTelemetry({ pid: loaded.processId });
+    const [time] = await loaded.run({ test, repetitions: 1 });
+    const share = window?.stop().otherCpuShare;
+    if (share?.known !== true || share.value <= OTHERS_TOO_MUCH) return time ?? Number.NaN;
+    say(`other programs used ${(share.value * 100).toFixed(0)} % of the processor`);
+  }
+  return Number.NaN;
 }
 
 /** Types of the matrices of models, and F16, which caches are kept in. */

@@ -131,22 +131,20 @@ const cells = (texts: readonly string[]): string => `| ${texts.join(' | ')} |`;
 export const rowName = ({ promptTokens, generatedTokens, depthTokens }: MeasuredRow): string =>
   `${promptTokens > 0 ? `pp${promptTokens}` : `tg${generatedTokens}`}${depthTokens === 0 ? '' : ` @ d${depthTokens}`}`;
 
-/** The section of docs/accuracy.md about predictions that were calibrated on a machine and judged on it. */
-export function ownMachineSection(): string[] {
-  const { sessions } = ownMachineSchema.parse(JSON.parse(readFileSync(OWN_MACHINE_FILE, 'utf8')));
-  const rows = sessions.flatMap((session, index) =>
-    judgeSession(session).judged.map((judged) => ({ ...judged, session: index + 1 })),
-  );
-  const summary = (['tg', 'pp'] as const).map((kind) => {
+/** A judged row with the number of its session, counted from 1. */
+type SessionRow = JudgedRow & { readonly session: number };
+
+function summaryOf(rows: readonly SessionRow[]): string {
+  const byKind = (['tg', 'pp'] as const).map((kind) => {
     const own = rows.filter(({ row }) => rowName(row).startsWith(kind));
     const within = own.filter((each) => errorOf(each) <= BOUNDS[kind]).length;
     return `${within} of ${own.length} ${kind} figures lie within ${BOUNDS[kind]} %, the worst is ${Math.max(...own.map(errorOf)).toFixed(1)} % off`;
   });
+  return `${byKind.join('; ')}; ${rows.filter(isInside).length} of ${rows.length} lie within their 80 % interval.`;
+}
+
+function tableOf(rows: readonly SessionRow[]): string[] {
   return [
-    '## Calibrated on a machine of its own',
-    '',
-    `On ${sessions[0]?.processor ?? 'a machine'}, a virtual machine of a processor that is in no catalogue: calibrated by three synthetic points (Llama 3.2 3B and Qwen3 30B A3B in Q4_K_M, extrapolated from some of their layers, the first also with 2048 tokens in its cache), then held against whole synthetic models of other architectures, sizes and quantisations, which were measured in turn with the points. ${summary.join('; ')}; ${rows.filter(isInside).length} of ${rows.length} lie within their 80 % interval. The sessions are no blind test: what such devices differ in was found with them in view (session 1: products are known well and need less of a shift than attention; that a matrix of four times the last cache is not streamed from memory alone. Session 2: how a cache is read. Session 3 refuted a finer account of the latter, and showed that the best of three timings favours the types that were timed in a lucky moment, as Q8_0 here; the rates of the three are still the best of their rounds). Two visits to one test a few minutes apart differ by up to a fifth in tg on this machine, and the figures at depth are of one visit. Every repetition is in \`data/predict/own-machine.json\`; \`npm run fidelity -- calibration\` measures anew.`,
-    '',
     cells(['session', 'model', 'test', 'measured', 'predicted', '80 % interval', 'error %', 'inside']),
     cells(Array<string>(8).fill('---')),
     ...rows.map((each) => {
@@ -163,5 +161,35 @@ export function ownMachineSection(): string[] {
       ]);
     }),
     '',
+  ];
+}
+
+/** The section of docs/accuracy.md about predictions that were calibrated on a machine and judged on it. */
+export function ownMachineSection(): string[] {
+  const { sessions } = ownMachineSchema.parse(JSON.parse(readFileSync(OWN_MACHINE_FILE, 'utf8')));
+  const rows = sessions.flatMap((session, index) =>
+    judgeSession(session).judged.map((judged) => ({
+      ...judged,
+      session: index + 1,
+      isPaired: session.protocol === 'paired',
+    })),
+  );
+  const paired = rows.filter(({ isPaired }) => isPaired);
+  const visits = rows.filter(({ isPaired }) => !isPaired);
+  return [
+    '## Calibrated on a machine of its own',
+    '',
+    `On ${sessions[0]?.processor ?? 'a machine'}, a virtual machine of a processor that is in no catalogue: calibrated by three synthetic points (Llama 3.2 3B and Qwen3 30B A3B in Q4_K_M, extrapolated from some of their layers, the first also with 2048 tokens in its cache), then held against whole synthetic models of other families and quantisations. Every repetition is in \`data/predict/own-machine.json\`; \`npm run fidelity -- calibration phi-2:Q6_K\` measures anew, and adds a session.`,
+    '',
+    ...(paired.length === 0
+      ? []
+      : [
+          `Samples of the points, of layers in each type, and the whole models in memory together, taking turns for eight minutes, with attention and products timed in between; medians of all rounds. No model had been used before, and the models were named before anything was measured: ${summaryOf(paired)}`,
+          '',
+          ...tableOf(paired),
+        ]),
+    `Earlier sessions measured one after the other, there and back, and knew of single products alone, not of attention nor of layers in each type. They were no blind test: what such devices differ in was found with them in view. Two visits to one test a few minutes apart differ by up to a fifth in tg on this machine, and the figures at depth are of one visit. ${summaryOf(visits)}`,
+    '',
+    ...tableOf(visits),
   ];
 }
