@@ -9,7 +9,9 @@ export interface Backend {
   readonly variant: string | null;
   /** Built with rocWMMA, which replaces the flash attention kernels of ROCm. */
   readonly rocwmma: boolean;
-  /** The whole text in lower case: the most specific name. */
+  /** Whether rocBLAS multiplies with hipBLASLt (`+hipblaslt`) or its own Tensile kernels (`+tensile`); null: not said. */
+  readonly hipBlasLt: boolean | null;
+  /** The text in lower case, without how rocBLAS multiplies: the most specific name. */
   readonly exact: string;
 }
 
@@ -24,6 +26,10 @@ const FAMILY_PREFIXES: readonly (readonly [string, BackendFamily])[] = [
   ['cpu', 'cpu'],
 ];
 
+/** Options of a ROCm backend that say how rocBLAS multiplies: `ROCBLAS_USE_HIPBLASLT` set to 1, or to 0. */
+const HIPBLASLT = 'hipblaslt';
+const TENSILE = 'tensile';
+
 /** The backend that llama.cpp is built with for most users of a vendor's devices. */
 const USUAL_FAMILY: Readonly<Record<string, BackendFamily>> = {
   nvidia: 'cuda',
@@ -37,15 +43,16 @@ const USUAL_FAMILY: Readonly<Record<string, BackendFamily>> = {
  * @param vendor - decides what a source means that says no more than `gpu`.
  */
 export function parseBackend(text: string, vendor: string, unit: 'cpu' | 'gpu'): Backend | null {
-  const exact = text.trim().toLowerCase();
+  const [named = '', ...options] = text.trim().toLowerCase().split('+');
+  const exact = [named, ...options.filter((option) => option !== HIPBLASLT && option !== TENSILE)].join('+');
   const generic = exact === '' || exact === 'gpu' ? usualFamily(vendor, unit) : null;
   const family = generic ?? FAMILY_PREFIXES.find(([prefix]) => exact.startsWith(prefix))?.[1] ?? null;
   if (family === null) return null;
-  const [base = '', ...options] = exact.split('+');
   return {
     family,
-    variant: variantOf(base),
+    variant: variantOf(named),
     rocwmma: options.some((option) => option.startsWith('rocwmma')),
+    hipBlasLt: options.includes(HIPBLASLT) ? true : options.includes(TENSILE) ? false : null,
     exact: generic === null ? exact : family,
   };
 }

@@ -58,6 +58,8 @@ const DEFAULT_UBATCH = 512;
 
 /** Bits of a weight in an MXFP4 block: 17 bytes for 32 weights (ggml-common.h). */
 const MXFP4_BITS = 4.25;
+/** gpt-oss has 3 x 2880 biases in F32 for the 3 x 2880 x 2880 weights of an expert (`llm_load_tensors`, LLM_ARCH_OPENAI_MOE). */
+const EXPERT_BIAS_BITS = 32 / 2880;
 /** Architectures whose experts every published file keeps in MXFP4, whatever the rest is quantised to. */
 const NATIVE_MXFP4: ReadonlySet<string> = new Set(['gpt-oss']);
 
@@ -75,12 +77,17 @@ export function weightBytes(
 ): WeightBytes {
   const bits = quantisation.bitsPerWeight;
   const head = (work.headWeights * quantisation.headBitsPerWeight) / 8;
-  const tables = (work.tableWeights * Math.min(bits, quantisation.headBitsPerWeight)) / 8;
   const nativeBytes = ((work.expertWeights + work.denseWeights) * MXFP4_BITS) / 8;
   const nativeExperts =
     quantisation.name === 'MXFP4_MOE' ||
     (NATIVE_MXFP4.has(work.architecture) && (fileBytes === null || fileBytes < nativeBytes * EXPANDED_SIZE));
-  const fixedExperts = nativeExperts ? (work.expertWeights * MXFP4_BITS) / 8 : 0;
+  const expertBits = MXFP4_BITS + (NATIVE_MXFP4.has(work.architecture) ? EXPERT_BIAS_BITS : 0);
+  const fixedExperts = nativeExperts ? (work.expertWeights * expertBits) / 8 : 0;
+  // Where only the experts are MXFP4 the tables are as fine as the head.
+  const tableBits = nativeExperts
+    ? quantisation.headBitsPerWeight
+    : Math.min(bits, quantisation.headBitsPerWeight);
+  const tables = (work.tableWeights * tableBits) / 8;
   const scaledWeights = work.denseWeights + (nativeExperts ? 0 : work.expertWeights);
   const estimate = nativeExperts
     ? (scaledWeights * Math.max(bits, quantisation.headBitsPerWeight)) / 8

@@ -1,4 +1,4 @@
-import { bandwidthOf, peakOf, type CatalogDevice } from '../catalog/index.ts';
+import { bandwidthOf, computesOnCores, peakOf, type CatalogDevice } from '../catalog/index.ts';
 import type { BackendFamily } from './backend.ts';
 
 /** What products of the engine's own reached with weights of one type. */
@@ -55,11 +55,13 @@ export function predictedDevice(
   const bandwidth = bandwidthOf(device);
   if (bandwidth === null) return null;
   const peak = (type: 'fp32' | 'fp16' | 'int8'): number | null => peakOf(device, type)?.flopPerSecond ?? null;
+  // The peaks of a chip with a GPU are the GPU's; a board without one of use states its cores'.
   const ofCores = unit === 'cpu' && device.kind !== 'cpu';
+  const hasOwnPeaks = !ofCores || computesOnCores(device);
   const half = Math.max(peak('fp16') ?? 0, peakOf(device, 'fp16', 'fp16')?.flopPerSecond ?? 0);
-  const peaks = ofCores
-    ? { fp32: null, fp16: null, int8: null }
-    : { fp32: peak('fp32'), fp16: half > 0 ? half : null, int8: peak('int8') };
+  const peaks = hasOwnPeaks
+    ? { fp32: peak('fp32'), fp16: half > 0 ? half : null, int8: peak('int8') }
+    : { fp32: null, fp16: null, int8: null };
   return {
     id: ofCores ? `${device.id}-cores` : device.id,
     count,

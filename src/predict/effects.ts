@@ -1,4 +1,5 @@
 import type { Configuration } from './configuration.ts';
+import { isOnUntunedTensile } from './rocblas.ts';
 import { GENERATION_TERMS, PROMPT_TERMS } from './terms.ts';
 
 export type Metric = 'generation' | 'prompt';
@@ -163,6 +164,17 @@ const RULES: readonly AspectRule[] = [
     terms: ['arithmetic'],
     sigmas: { all: 0.8, class: 0.3, exact: 0.2 },
   },
+  // In prompts too: llama.cpp's processors unpack a row of weights again for every few tokens.
+  {
+    aspects: ({ device, engine, quantisation }) =>
+      device.unit === 'cpu'
+        ? [`${engine}-${quantisation.group}`, `${engine}-${quantisation.group}-${quantisation.name}`]
+        : [],
+    metric: 'prompt',
+    terms: ['matmul', 'expert-matmul', 'dispatch'],
+    group: 'products',
+    sigmas: { all: 1.2, class: 0.3, exact: 0.2 },
+  },
   {
     aspects: ({ flashAttention }) => [flashAttention ? 'fa' : 'no-fa'],
     metric: 'generation',
@@ -211,12 +223,37 @@ const RULES: readonly AspectRule[] = [
     sigmas: { all: 0.05, family: 0.1, class: 0.05 },
   },
   {
+    aspects: (configuration, tokens) =>
+      isBeforeTensorCores(configuration)
+        ? [`early-${batchAspect(Math.min(configuration.ubatch, tokens))}`]
+        : [],
+    metric: 'prompt',
+    terms: ['matmul', 'expert-matmul', 'dispatch'],
+    group: 'products',
+    sigmas: { family: 0.6, class: 0.3, exact: 0.2 },
+  },
+  // What a library lacks for new chips is no property of older ones: learned for the class alone.
+  {
+    aspects: (configuration, tokens) => (isOnUntunedTensile(configuration, tokens) ? ['tensile'] : []),
+    metric: 'prompt',
+    terms: ['matmul', 'expert-matmul', 'dispatch'],
+    sigmas: { class: 1.2, exact: 0.4 },
+  },
+  {
     aspects: ({ ubatch }, tokens) => [batchAspect(Math.min(ubatch, tokens))],
     metric: 'prompt',
     terms: ['launch', 'matmul', 'expert-matmul', 'dispatch', 'stream', 'attention'],
     sigmas: { all: 0.4, unit: 0.3, family: 0.3, variant: 0.2, exact: 0.2 },
   },
 ];
+
+/**
+ * Days since 1970 of 2024-07-01: in June 2024 CUDA's products of small batches went from dot products to the integer
+ * tensor cores (ggml-org/llama.cpp#7676, #7824, #7860, #7921), several times as fast.
+ */
+const TENSOR_CORE_DAY = 19905;
+const isBeforeTensorCores = ({ backend, day }: Configuration): boolean =>
+  backend.family === 'cuda' && day !== null && day < TENSOR_CORE_DAY;
 
 /** Sizes of batches for which backends choose kernels of their own: matrix-vector, small tiles, full tiles, large. */
 const BATCH_BUCKETS = [1, 4, 8, 16, 32, 64, 128, 256, 512, 1024] as const;

@@ -1,3 +1,5 @@
+import { CELLS } from './accuracy.ts';
+import type { Metric } from './effects.ts';
 import type { Interval, Parameters } from './parameters.ts';
 import type { EngineName } from './configuration.ts';
 
@@ -8,6 +10,28 @@ export type IntervalEngine = Interval['engine'];
 export function intervalEngine(engine: EngineName): IntervalEngine {
   return engine;
 }
+
+/**
+ * Backends change their kernels several times between one token and this many, and errors there are 1.4 to 4 times as
+ * large as above: prompts in such batches have intervals of their own. At depth nobody measures them.
+ */
+const LARGEST_SMALL_BATCH = 64;
+const SMALL_BATCHES = 'pp d0 small';
+
+/** The kinds of tests that have an interval each: the cells of the ledger, and prompts in small batches apart. */
+export const INTERVAL_CELLS = [...CELLS, SMALL_BATCHES] as const;
+export type IntervalCell = (typeof INTERVAL_CELLS)[number];
+
+/** @param batch - tokens of the prompt that are computed at once; of no matter for generation. */
+export function intervalCell(metric: Metric, depth: number, batch: number): IntervalCell {
+  if (metric === 'generation') return depth > 0 ? 'tg d>0' : 'tg d0';
+  if (depth > 0) return 'pp d>0';
+  return batch > LARGEST_SMALL_BATCH ? 'pp d0' : SMALL_BATCHES;
+}
+
+/** The cell of the ledger that an interval belongs to. */
+export const ledgerCell = (cell: IntervalCell): (typeof CELLS)[number] =>
+  cell === SMALL_BATCHES ? 'pp d0' : cell;
 
 /** Both the device and the model are new: the two uncertainties add as variances, near enough, to this much more. */
 const BOTH_NEW = 1.15;

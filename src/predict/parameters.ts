@@ -16,6 +16,24 @@ const intervalSchema = z.strictObject({
   rows: z.int().min(1),
 });
 
+/** More days than llama.cpp has existed, or will. */
+const MAX_DAYS = 1e5;
+const drift = z.number().min(0).max(10);
+const ageSchema = z.strictObject({
+  cell: z.string().min(1),
+  /** For builds that lie at least so many days before or after all that the fit has seen of their kind. */
+  fromDays: z.int().min(1).max(MAX_DAYS),
+  /**
+   * What is added, as a variance, to the half width on the side on which progress lies (older builds are slower, newer
+   * ones faster), and to the other, in log units.
+   */
+  onward80: drift,
+  back80: drift,
+  onward90: drift,
+  back90: drift,
+  rows: z.int().min(1),
+});
+
 /** `data/predict/parameters.json`: what the fit learned, and from what. */
 export const parametersSchema = z.strictObject({
   schemaVersion: z.literal(1),
@@ -29,10 +47,14 @@ export const parametersSchema = z.strictObject({
   /** Devices with backend family, and models, that were in the fit: what is not is new. */
   knownDevices: z.array(z.string()),
   knownModels: z.array(z.string()),
+  /** First and last day since 1970 of the builds that were in the fit, by device, backend and kernels. */
+  seenDays: z.record(z.string(), z.tuple([z.int(), z.int()])),
   effects: z.strictObject({ generation: effects, prompt: effects }),
   intervals: z.array(intervalSchema),
+  ages: z.array(ageSchema),
 });
 export type Parameters = z.infer<typeof parametersSchema>;
+export type Age = z.infer<typeof ageSchema>;
 export type Interval = z.infer<typeof intervalSchema>;
 
 /** Seconds of every term: its time at the roof times its cost. */

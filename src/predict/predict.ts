@@ -1,9 +1,11 @@
 import type { CatalogDevice, ModelRecord } from '../catalog/index.ts';
+import { ageOf, daysBeyond, driftOf } from './age.ts';
+import { CELLS } from './accuracy.ts';
 import type { Calibration } from './calibration.ts';
-import type { Configuration, EngineName } from './configuration.ts';
+import type { Configuration } from './configuration.ts';
 import type { PredictedDevice } from './device.ts';
 import { TERM_NAMES, type Metric } from './effects.ts';
-import { halfWidth, intervalEngine, type Novelty } from './intervals.ts';
+import { halfWidth, intervalEngine, ledgerCell, type IntervalCell, type Novelty } from './intervals.ts';
 import type { Parameters } from './parameters.ts';
 import { Place } from './place.ts';
 import { QueryReader, querySchema, type PreparedQuery, type Query, type QueryError } from './query.ts';
@@ -47,7 +49,7 @@ export class Predictor {
   readonly #knownDevices: ReadonlySet<string>;
   readonly #knownModels: ReadonlySet<string>;
   readonly #calibrations: ReadonlyMap<string, Calibration>;
-  /** By the exact name of the backend. */
+  /** By the exact name of the backend, and how rocBLAS multiplies. */
   readonly #places = new WeakMap<PredictedDevice, Map<string, Place>>();
   readonly #widths = new Map<string, CellWidths>();
   /** Where situations write the times that they need for a moment. */
@@ -83,14 +85,14 @@ export class Predictor {
         modelId,
       ),
     };
-    const widths = widened(this.#widthsOf(configuration.engine, 'both-new'));
+    const widths = widened(this.#widthsOf(configuration, 'both-new'));
     return new SplitSituation(configuration, host, parts, widths);
   }
 
   #onDevice(configuration: Configuration, modelId: string | null): Situation {
     const place = this.#placeOf(configuration);
     const novelty = noveltyOf(place, modelId !== null && this.#knownModels.has(modelId));
-    return new Situation(place, configuration, this.#widthsOf(configuration.engine, novelty), this.#scratch);
+    return new Situation(place, configuration, this.#widthsOf(configuration, novelty), this.#scratch);
   }
 
   /** Predicts one test. */
@@ -168,7 +170,8 @@ export class Predictor {
       ofDevice = new Map();
       this.#places.set(device, ofDevice);
     }
-    let place = ofDevice.get(backend.exact);
+    const key = `${backend.exact} ${backend.hipBlasLt}`;
+    let place = ofDevice.get(key);
     if (place === undefined) {
       place = new Place(
         configuration,
@@ -178,31 +181,33 @@ export class Predictor {
           this.#calibrations.get(`${device.id} ${backend.family}`) ??
           null,
       );
-      ofDevice.set(backend.exact, place);
+      ofDevice.set(key, place);
     }
     return place;
   }
 
-  #widthsOf(engine: EngineName, novelty: Novelty | 'both-new'): CellWidths {
-    const key = `${engine} ${novelty}`;
+  #widthsOf(configuration: Configuration, novelty: Novelty | 'both-new'): CellWidths {
+    const { engine } = configuration;
+    const { ages, seenDays } = this.#parameters;
+    // What was measured here was measured with the builds that are used here.
+    const days = novelty === 'calibrated' ? 0 : daysBeyond(seenDays, configuration);
+    const fromDays = CELLS.map((cell) => ageOf(ages, cell, days)?.fromDays ?? 0);
+    const key = `${engine} ${novelty} ${days < 0 ? 'older' : 'newer'} ${fromDays.join(' ')}`;
     const known = this.#widths.get(key);
     if (known !== undefined) return known;
-    const of = (cell: string): Widths | null => {
-      const half80 = halfWidth(this.#parameters, cell, intervalEngine(engine), novelty, 80);
-      const half90 = halfWidth(this.#parameters, cell, intervalEngine(engine), novelty, 90);
-      return half80 === null || half90 === null
+    const of = (cell: IntervalCell): Widths | null => {
+      const [of80, of90] = ([80, 90] as const).map((coverage) => {
+        const half = halfWidth(this.#parameters, cell, intervalEngine(engine), novelty, coverage);
+        const drift = driftOf(ages, ledgerCell(cell), days, coverage);
+        return half === null
+          ? null
+          : { up: Math.exp(Math.hypot(half, drift.up)), down: Math.exp(-Math.hypot(half, drift.down)) };
+      });
+      return of80 === undefined || of90 === undefined || of80 === null || of90 === null
         ? null
-        : {
-            up80: Math.exp(half80),
-            down80: Math.exp(-half80),
-            up90: Math.exp(half90),
-            down90: Math.exp(-half90),
-          };
+        : { up80: of80.up, down80: of80.down, up90: of90.up, down90: of90.down };
     };
-    const made: CellWidths = {
-      generation: { empty: of('tg d0'), deep: of('tg d>0') },
-      prompt: { empty: of('pp d0'), deep: of('pp d>0') },
-    };
+    const made = byCell(of);
     this.#widths.set(key, made);
     return made;
   }
@@ -210,8 +215,9 @@ export class Predictor {
 
 /** The widths of a model that GPU and processor share. */
 function widened(widths: CellWidths): CellWidths {
-  const more = (width: Widths | null): Widths | null =>
-    width === null
+  return byCell((cell) => {
+    const width = widths[cell];
+    return width === null
       ? null
       : {
           up80: width.up80 ** OFFLOAD_WIDENING,
@@ -219,11 +225,17 @@ function widened(widths: CellWidths): CellWidths {
           up90: width.up90 ** OFFLOAD_WIDENING,
           down90: width.down90 ** OFFLOAD_WIDENING,
         };
-  const cells = ({ empty, deep }: CellWidths[Metric]): CellWidths[Metric] => ({
-    empty: more(empty),
-    deep: more(deep),
   });
-  return { generation: cells(widths.generation), prompt: cells(widths.prompt) };
+}
+
+function byCell(of: (cell: IntervalCell) => Widths | null): CellWidths {
+  return {
+    'tg d0': of('tg d0'),
+    'tg d>0': of('tg d>0'),
+    'pp d0': of('pp d0'),
+    'pp d>0': of('pp d>0'),
+    'pp d0 small': of('pp d0 small'),
+  };
 }
 
 /** What of a prediction the fit has not seen. */

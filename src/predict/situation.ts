@@ -2,6 +2,7 @@ import { seconds, tokensPerSecond, type Seconds, type TokensPerSecond } from '..
 import type { Configuration } from './configuration.ts';
 import type { Roofs } from './device.ts';
 import { TERM_NAMES, type Metric } from './effects.ts';
+import { intervalCell, type IntervalCell } from './intervals.ts';
 import { FULL_BATCH, MEASURED_BATCH, measuredUnits } from './measured-rates.ts';
 import type { Place } from './place.ts';
 import { generationTerms, promptTerms, roofsFor, UNBOUNDED } from './terms.ts';
@@ -57,10 +58,8 @@ export interface Widths {
   readonly down90: number;
 }
 
-/** The widths of the cells of the ledger; null: the fit knows none. */
-export type CellWidths = Readonly<
-  Record<Metric, { readonly empty: Widths | null; readonly deep: Widths | null }>
->;
+/** The widths for every kind of test; null: the fit knows none. */
+export type CellWidths = Readonly<Record<IntervalCell, Widths | null>>;
 
 /** Terms that stand under the same roof and share it: their times at the roof add up. */
 const MEMORY_TERMS: ReadonlySet<string> = new Set(['dense', 'experts', 'cache', 'stream']);
@@ -115,7 +114,8 @@ export class Situation {
     const total = this.configuration.device.measured === undefined ? sum : Math.max(sum, least);
     const speed = tokens / total;
     const roof = tokens / least;
-    const widths = this.#widths[metric][depth > 0 ? 'deep' : 'empty'];
+    const batch = test.metric === 'prompt' ? Math.min(test.tokens, this.configuration.ubatch) : 0;
+    const widths = this.#widths[intervalCell(metric, depth, batch)];
     if (widths === null) {
       throw new RangeError(`The parameters have no interval for ${metric} at depth ${depth}.`);
     }

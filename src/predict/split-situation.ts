@@ -1,5 +1,6 @@
 import { seconds, tokensPerSecond } from '../units/index.ts';
 import type { Configuration, HostShare } from './configuration.ts';
+import { intervalCell } from './intervals.ts';
 import { sendsWeights, trafficSeconds, type Traffic } from './offload.ts';
 import type {
   CellWidths,
@@ -83,7 +84,7 @@ export class SplitSituation {
       (tokens / onGpu.roofTokensPerSecond +
         (onHost === null ? 0 : tokens / onHost.roofTokensPerSecond) +
         traffic.least);
-    const widths = this.#widths[metric][depth > 0 ? 'deep' : 'empty'];
+    const widths = this.#widths[intervalCell(metric, depth, batch)];
     if (widths === null) {
       throw new RangeError(`The parameters have no interval for ${metric} at depth ${depth}.`);
     }

@@ -46,11 +46,28 @@ const STATE_BYTES = 8;
 /** Most tokens in the attention of a KV row that exists: llama.cpp pads the cache it reads to this (n_kv). */
 const CACHE_PADDING = 256;
 
+/** Operations on floats for each byte of bandwidth where no peak is published: the medians of the catalogue. */
+const PRESUMED_OPERATIONS_PER_BYTE = { cpu: 16, gpu: 35 } as const;
+
 /**
- * Operations on floats for each byte of bandwidth where no peak is published. Of GPUs the median of the catalogue's; of
- * processors no more than a unit, as what their unpacking costs was learned in it.
+ * How many times the work of Q2_K a processor has with a weight of formats whose unpacking, and not the memory, bounded
+ * a product of a single row: nanoseconds a weight on two cores of an AMD EPYC (data/predict/own-machine.json), Q2_K 0.012,
+ * MXFP4 0.016, Q3_K 0.019, IQ4_XS 0.022, Q5_K 0.023, Q5_0 0.027, IQ3_S 0.057. The last stands for all formats whose
+ * weights are groups in tables that have to be looked up one by one (`iq3s_grid` in `ggml_vec_dot_iq3_s_q8_K`, ggml-cpu,
+ * llama.cpp v0.5.0). What differs from engine to engine and device to device is learned.
  */
-const PRESUMED_OPERATIONS_PER_BYTE = { cpu: 1, gpu: 35 } as const;
+const UNPACKING_WORK: readonly (readonly [format: RegExp, work: number])[] = [
+  [/^IQ(?:1_[SM]|2_(?:XXS|XS|S|M)|3_(?:XXS|XS|S|M))$/, 4.8],
+  [/^Q5_[01]$/, 2.3],
+  [/^(?:Q5_K|IQ4_XS)/, 1.9],
+  [/^Q3_K/, 1.6],
+  [/^MXFP4/, 1.4],
+];
+
+function unpackingWork({ device, quantisation }: Configuration): number {
+  if (device.unit !== 'cpu') return 1;
+  return UNPACKING_WORK.find(([format]) => format.test(quantisation.name))?.[1] ?? 1;
+}
 
 /** The mean number of experts that a batch touches when routing is uniform: E (1 - (1 - k/E)^U). */
 export function expertsTouched(count: number, used: number, tokens: number): number {
@@ -61,13 +78,18 @@ export function expertsTouched(count: number, used: number, tokens: number): num
 export const vectorRoof = ({ device }: Configuration, roofs: Roofs): number =>
   roofs.vectorFlopPerSecond ?? roofs.bandwidthBytesPerSecond * PRESUMED_OPERATIONS_PER_BYTE[device.unit];
 
+/** Backends that multiplied MXFP4 as floats when gpt-oss was new. */
+const FLOAT_MXFP4: ReadonlySet<string> = new Set(['rocm', 'vulkan']);
+
 /** Times at the roof of every term of a pass, in the order of the term lists. */
 export type TermSeconds = Float64Array;
 
 export function roofsFor(configuration: Configuration): Roofs {
-  const { device, backend, bytes } = configuration;
+  const { device, backend, bytes, quantisation } = configuration;
+  // ROCm and Vulkan got integer kernels for MXFP4 only after most of what is known of them was measured.
+  const asFloats = quantisation.group === 'four-float' && FLOAT_MXFP4.has(backend.family);
   // Above 12 bits a weight is a float, and the product runs on the float units.
-  return roofsOf(device, backend.family, bytes.bitsPerWeight < 12);
+  return roofsOf(device, backend.family, bytes.bitsPerWeight < 12 && !asFloats);
 }
 
 /**
@@ -106,7 +128,7 @@ export function generationTerms(
   terms[3] = (bytes.experts * touched) / bandwidth;
   terms[4] = (cacheBytes * sequences) / bandwidth;
   terms[5] = (2 * multiplications * sequences) / vector;
-  terms[6] = (2 * active * sequences) / vector;
+  terms[6] = (2 * active * sequences * unpackingWork(configuration)) / vector;
   terms[7] = (work.stateValues * STATE_BYTES * sequences) / bandwidth;
   return terms;
 }

@@ -1,5 +1,10 @@
-import { CELLS, groupBy } from '../../src/predict/accuracy.ts';
-import { intervalEngine, type IntervalEngine, type Novelty } from '../../src/predict/intervals.ts';
+import { groupBy } from '../../src/predict/accuracy.ts';
+import {
+  INTERVAL_CELLS,
+  intervalEngine,
+  type IntervalEngine,
+  type Novelty,
+} from '../../src/predict/intervals.ts';
 import type { Interval } from '../../src/predict/parameters.ts';
 import type { Residuals } from './regimes.ts';
 import type { EvidenceRow } from './rows.ts';
@@ -14,9 +19,9 @@ const FEWEST_ROWS = 10;
 export function conformalIntervals(residuals: Residuals, novelty: Novelty): Interval[] {
   const engines: readonly IntervalEngine[] = ['llama.cpp', 'ik_llama.cpp', 'localscore'];
   return engines.flatMap((engine) =>
-    CELLS.flatMap((cell) => {
+    INTERVAL_CELLS.flatMap((cell) => {
       const own = [...residuals].filter(
-        ([row]) => row.cell === cell && intervalEngine(row.prepared.configuration.engine) === engine,
+        ([row]) => row.intervalCell === cell && intervalEngine(row.prepared.configuration.engine) === engine,
       );
       if (own.length < FEWEST_ROWS) return [];
       const weighted = deviceWeighted(own);

@@ -91,6 +91,22 @@ function testOf(row: CsvRow): { readonly prompt: number; readonly generated: num
   return kind === 'pp' ? { prompt: Number(count), generated: 0 } : { prompt: 0, generated: Number(count) };
 }
 
+/** From this day on hipBLASLt makes no difference any more: see src/predict/rocblas.ts. */
+const TENSILE_TUNED = '2025-09-24';
+
+/**
+ * The backend, with what is known of how rocBLAS multiplied while it made a difference. One source states the
+ * variable where it is on, another, whose containers set it, where it is off.
+ */
+function backendOf(row: CsvRow): string {
+  const name = text(row, 'backend');
+  const source = text(row, 'source_repo');
+  const [, value] = /ROCBLAS_USE_HIPBLASLT=(\d)/.exec(text(row, 'flags')) ?? [];
+  const stated = value ?? (source.startsWith('lhl/strix') ? '0' : source.startsWith('kyuz0/') ? '1' : null);
+  const matters = name.startsWith('rocm') && text(row, 'date') < TENSILE_TUNED;
+  return stated === null || !matters ? name : `${name}+${stated === '1' ? 'hipblaslt' : 'tensile'}`;
+}
+
 function measurementOf(row: CsvRow): PublishedMeasurement | null {
   const tokensPerSecond = number(row, 'tps');
   const test = testOf(row);
@@ -112,7 +128,7 @@ function measurementOf(row: CsvRow): PublishedMeasurement | null {
     query: {
       id: text(row, 'id'),
       device: text(row, 'device'),
-      backend: text(row, 'backend'),
+      backend: backendOf(row),
       engine: text(row, 'engine'),
       build: textOrNull(row, 'build'),
       date: textOrNull(row, 'date'),

@@ -1,13 +1,15 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { ledgerSchema, slipsOf } from './ledger.ts';
 import { scoreCells, type Scored } from '../../src/predict/accuracy.ts';
+import { driftOf, type Drift } from '../../src/predict/age.ts';
 import { halfWidth, intervalEngine, type Novelty } from '../../src/predict/intervals.ts';
 import type { Metric } from '../../src/predict/effects.ts';
-import type { Interval, Parameters } from '../../src/predict/parameters.ts';
+import type { Age, Interval, Parameters } from '../../src/predict/parameters.ts';
+import { learnAges, outsiders, seenOf, splitInTime, type Outsider } from './ages.ts';
 import { conformalIntervals } from './conformal.ts';
 import { roofSeconds } from '../../src/predict/situation.ts';
 import type { Problem } from './problem.ts';
-import { Regimes, type Regime, type Residuals } from './regimes.ts';
+import { deviceKind, isLater, modelKind, Regimes, type Regime, type Residuals } from './regimes.ts';
 import { readEvidence, type EvidenceRow } from './rows.ts';
 
 const PARAMETERS_FILE = new URL('../../data/predict/parameters.json', import.meta.url);
@@ -28,36 +30,44 @@ function exportEffects(problem: Problem, at: Float64Array): Parameters['effects'
   return effects;
 }
 
-const REGIME_NOVELTY: Readonly<Record<Regime, Novelty>> = {
+/** Of what comes later every row has a novelty of its own. */
+const REGIME_NOVELTY: Readonly<Record<Exclude<Regime, 'time'>, Novelty>> = {
   'in-sample': 'known',
   configuration: 'known',
   a: 'new-device',
   b: 'new-model',
   c: 'calibrated',
-  time: 'known',
 };
+const NO_DRIFT: Drift = { down: 0, up: 0 };
 
-function scoredRows(residuals: Residuals, intervals: readonly Interval[], regime: Regime): Scored[] {
+function scoredRows(
+  residuals: Residuals,
+  intervals: readonly Interval[],
+  ages: readonly Age[],
+  regime: Regime,
+): Scored[] {
   return [...residuals].map(([row, residual]) => {
     const measured = row.measurement.tokensPerSecond;
+    const later = regime === 'time' ? laterRows.get(row) : undefined;
     const predicted = measured * Math.exp(-residual);
     const tokens = Math.max(1, row.prepared.promptTokens);
     const roof = tokens / roofSeconds(row.metric, row.fit.roofs);
     const half = halfWidth(
       { intervals: [...intervals] },
-      row.cell,
+      row.intervalCell,
       intervalEngine(row.prepared.configuration.engine),
-      REGIME_NOVELTY[regime],
+      later?.novelty ?? (regime === 'time' ? 'known' : REGIME_NOVELTY[regime]),
       80,
     );
+    const drift = later === undefined ? NO_DRIFT : driftOf([...ages], row.cell, later.days, 80);
     return {
       device: row.publishedDevice,
       cell: row.cell,
       predicted,
       measured,
-      low: half === null ? null : predicted * Math.exp(-half),
+      low: half === null ? null : predicted * Math.exp(-Math.hypot(half, drift.down)),
       // As answers have it: nothing above the roof is believed, so that a row above it lies outside.
-      high: half === null ? null : Math.min(roof, predicted * Math.exp(half)),
+      high: half === null ? null : Math.min(roof, predicted * Math.exp(Math.hypot(half, drift.up))),
     };
   });
 }
@@ -77,19 +87,23 @@ const residuals: Record<Regime, Map<EvidenceRow, number>> = {
 const keep = (regime: Regime, found: Residuals): void => {
   for (const [row, residual] of found) residuals[regime].set(row, residual);
 };
+/** Rows after the day of the regime by time, and how new they were then. */
+const laterRows = new Map<EvidenceRow, Outsider>();
+const inTime: Outsider[] = [];
 const effects: Parameters['effects'] = { generation: {}, prompt: {} };
 for (const metric of ['generation', 'prompt'] as const) {
   const regimes = new Regimes(rows, metric);
   const all = regimes.fitAll();
   effects[metric] = exportEffects(regimes.problem, all);
   keep('in-sample', regimes.inSample(all));
-  const a = regimes.leaveOut((row) => row.chip);
+  const a = regimes.leaveOut((row) => row.chip, deviceKind);
   keep('a', a.residuals);
   keep('c', regimes.calibrated(a.fits, a.foldOf));
   keep(
     'b',
     regimes.leaveOut(
       (row) => row.prepared.modelId,
+      modelKind,
       (row) => row.backendKey,
     ).residuals,
   );
@@ -98,15 +112,20 @@ for (const metric of ['generation', 'prompt'] as const) {
     regimes.leaveOut(
       (row) =>
         `${row.prepared.modelId} ${row.publishedDevice} ${row.prepared.configuration.backend.exact} ${row.prepared.configuration.quantisation.name}`,
+      modelKind,
       (row) => row.backendKey,
     ).residuals,
   );
-  keep('time', regimes.later());
+  const later = outsiders(regimes, isLater);
+  for (const each of later) laterRows.set(each.row, each);
+  keep('time', new Map(later.map(({ row, tooFast }) => [row, -tooFast])));
+  inTime.push(...splitInTime(regimes));
   log(`${metric}: ${regimes.problem.keys.length} effects`);
 }
 const intervals = (['configuration', 'a', 'b', 'c'] as const).flatMap((regime) =>
   conformalIntervals(residuals[regime], REGIME_NOVELTY[regime]),
 );
+const ages = learnAges(inTime, intervals);
 const parameters: Parameters = {
   schemaVersion: 1,
   provenance: {
@@ -120,16 +139,10 @@ const parameters: Parameters = {
         .sort()
         .at(-1) ?? '',
   },
-  knownDevices: [
-    ...new Set(
-      rows.map(
-        (row) => `${row.prepared.configuration.device.id} ${row.prepared.configuration.backend.family}`,
-      ),
-    ),
-  ].sort(),
-  knownModels: [...new Set(rows.map((row) => row.prepared.modelId))].sort(),
+  ...seenOf(rows),
   effects,
   intervals,
+  ages,
 };
 writeFileSync(PARAMETERS_FILE, `${JSON.stringify(parameters)}\n`);
 const ledger = Object.fromEntries(
@@ -137,7 +150,7 @@ const ledger = Object.fromEntries(
     const isPlain = ([row]: readonly [EvidenceRow, number]): boolean =>
       row.prepared.configuration.engine === 'llama.cpp';
     const score = (chosen: Residuals): ReturnType<typeof scoreCells> =>
-      scoreCells(scoredRows(chosen, intervals, regime as Regime));
+      scoreCells(scoredRows(chosen, intervals, ages, regime as Regime));
     return [regime, { 'llama.cpp': score(new Map([...found].filter(isPlain))), all: score(found) }];
   }),
 );

@@ -37,30 +37,42 @@ const LOCALSCORE_WEIGHT: Readonly<Record<Metric, number>> = { generation: 0.1, p
 /** Measurements from this day on are predicted from those before: 2025-10-15. */
 const TIME_SPLIT = Date.parse('2025-10-15');
 
+/** What is predicted from what was measured before it. */
+export const isLater = ({ measurement }: EvidenceRow): boolean =>
+  Date.parse(measurement.query.date ?? '') >= TIME_SPLIT;
+
 /** All fits of one metric. */
 export class Regimes {
   readonly rows: readonly EvidenceRow[];
   readonly problem: Problem;
   readonly #weights: Float64Array;
+  /** Where in the problem a row stands as it is asked: after the measured ones, which the fit learns from. */
+  readonly #askedAt: ReadonlyMap<EvidenceRow, number>;
   readonly #metric: Metric;
 
   constructor(evidence: readonly EvidenceRow[], metric: Metric) {
     this.#metric = metric;
     this.rows = evidence.filter((row) => row.metric === metric);
+    const asked = this.rows.filter((row) => row.asked !== row.fit);
+    this.#askedAt = new Map([
+      ...this.rows.map((row, at) => [row, at] as const),
+      ...asked.map((row, at) => [row, this.rows.length + at] as const),
+    ]);
     this.problem = compileProblem(
-      this.rows.map((row) => row.fit),
+      [...this.rows.map((row) => row.fit), ...asked.map((row) => row.asked)],
       TERM_NAMES[metric],
       startingPoints(metric, TERM_NAMES[metric]),
     );
     const byBackend = countBy(this.rows, exactKey);
     const byDevice = countBy(this.rows, (row) => row.chip);
-    this.#weights = Float64Array.from(this.rows, (row) => {
-      if (isAboveRoof(row)) return 0;
+    this.#weights = new Float64Array(this.problem.rows);
+    for (const [at, row] of this.rows.entries()) {
+      if (isAboveRoof(row)) continue;
       const own = row.prepared.configuration.engine === 'localscore' ? LOCALSCORE_WEIGHT[metric] : 1;
       const shared = Math.min(1, FULL_WEIGHT_ROWS / (byBackend.get(exactKey(row)) ?? 1));
       const device = Math.min(1, Math.sqrt(FULL_WEIGHT_DEVICE_ROWS / (byDevice.get(row.chip) ?? 1)));
-      return own * shared * device;
-    });
+      this.#weights[at] = own * shared * device;
+    }
   }
 
   /** The fit to all rows. */
@@ -76,9 +88,10 @@ export class Regimes {
   /** Every row predicted by a fit that has seen nothing of its group. */
   leaveOut(
     groupOf: (row: EvidenceRow) => string,
+    kindOf: (row: EvidenceRow) => string,
     visible?: (row: EvidenceRow) => string,
   ): { residuals: Residuals; fits: readonly Float64Array[]; foldOf: (row: EvidenceRow) => number } {
-    const folds = balancedFolds(this.rows, groupOf);
+    const folds = balancedFolds(this.rows, groupOf, kindOf);
     const foldOf = (row: EvidenceRow): number => folds.get(groupOf(row)) ?? 0;
     const residuals = new Map<EvidenceRow, number>();
     const fits: Float64Array[] = [];
@@ -93,27 +106,24 @@ export class Regimes {
     return { residuals, fits, foldOf };
   }
 
-  /** What is measured later, from what was measured before. */
-  later(): Residuals {
-    const isLater = ({ measurement }: EvidenceRow): boolean =>
-      Date.parse(measurement.query.date ?? '') >= TIME_SPLIT;
+  /** Rows predicted by a fit to all the others. */
+  outside(isHeldOut: (row: EvidenceRow) => boolean): Residuals {
     return this.#residuals(
-      this.#fit((row) => !isLater(row)),
-      isLater,
+      this.#fit((row) => !isHeldOut(row)),
+      isHeldOut,
     );
   }
 
   /** Devices that the fit has not seen, with three points of their own for each backend. */
   calibrated(fits: readonly Float64Array[], foldOf: (row: EvidenceRow) => number): Residuals {
     const residuals = new Map<EvidenceRow, number>();
-    const index = new Map(this.rows.map((row, at) => [row, at]));
     const sums = fits.map((at) => sumRows(this.problem, at));
     for (const group of groupBy(this.rows, exactKey).values()) {
       const believable = group.filter((row) => !isAboveRoof(row));
       if (believable.length < FEWEST_CALIBRATED) continue;
       const points = threePoints(believable);
       const sumsOf = (row: EvidenceRow): Float64Array => {
-        const at = index.get(row) ?? 0;
+        const at = this.#askedAt.get(row) ?? 0;
         const count = this.problem.terms.length;
         return sums[foldOf(row)]?.slice(at * count, (at + 1) * count) ?? new Float64Array(count);
       };
@@ -151,9 +161,10 @@ export class Regimes {
   #residuals(at: Float64Array, wanted: (row: EvidenceRow) => boolean): Residuals {
     const predicted = predictRows(this.problem, at);
     return new Map(
-      this.rows.flatMap((row, index) =>
-        wanted(row) ? [[row, (predicted[index] ?? Number.NaN) - row.fit.logSeconds] as const] : [],
-      ),
+      this.rows.flatMap((row) => {
+        const at = this.#askedAt.get(row) ?? Number.NaN;
+        return wanted(row) ? [[row, (predicted[at] ?? Number.NaN) - row.fit.logSeconds] as const] : [];
+      }),
     );
   }
 }
@@ -213,21 +224,40 @@ function hashOf({ measurement }: EvidenceRow): number {
   return hash >>> 0;
 }
 
-/** Groups to folds of about equal size: the largest first, each to the emptiest fold. */
+/**
+ * Groups to folds: the largest first, each to the fold with the fewest groups of its kind, the emptiest of these. Left
+ * out one by one, a group would leave its kin to learn from; together they would not.
+ */
 function balancedFolds(
   rows: readonly EvidenceRow[],
   groupOf: (row: EvidenceRow) => string,
+  kindOf: (row: EvidenceRow) => string,
 ): Map<string, number> {
-  const sizes = [...countBy(rows, groupOf)].sort(([a, m], [b, n]) => n - m || a.localeCompare(b));
+  const groups = [...groupBy(rows, groupOf)].sort(
+    ([a, { length: m }], [b, { length: n }]) => n - m || a.localeCompare(b),
+  );
   const loads = Array<number>(FOLDS).fill(0);
+  const kin = Array.from({ length: FOLDS }, () => new Map<string, number>());
   const folds = new Map<string, number>();
-  for (const [group, count] of sizes) {
-    const fold = loads.indexOf(Math.min(...loads));
-    folds.set(group, fold);
-    loads[fold] = (loads[fold] ?? 0) + count;
+  for (const [group, own] of groups) {
+    const kinds = [...new Set(own.map(kindOf))];
+    const kinOf = (fold: number): number => kinds.reduce((sum, kind) => sum + (kin[fold]?.get(kind) ?? 0), 0);
+    let best = 0;
+    for (let fold = 1; fold < FOLDS; fold += 1) {
+      const nearer = kinOf(fold) - kinOf(best);
+      if (nearer < 0 || (nearer === 0 && (loads[fold] ?? 0) < (loads[best] ?? 0))) best = fold;
+    }
+    folds.set(group, best);
+    loads[best] = (loads[best] ?? 0) + own.length;
+    for (const kind of kinds) kin[best]?.set(kind, (kin[best]?.get(kind) ?? 0) + 1);
   }
   return folds;
 }
+
+/** Devices of a class, and models of an architecture, are kin. */
+export const deviceKind = ({ prepared }: EvidenceRow): string =>
+  `${prepared.configuration.device.deviceClass} ${prepared.configuration.backend.family}`;
+export const modelKind = ({ prepared }: EvidenceRow): string => prepared.configuration.work.architecture;
 
 function countBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, number> {
   return new Map([...groupBy(items, keyOf)].map(([key, group]) => [key, group.length]));
