@@ -10,7 +10,7 @@ export function configureFit(command: Command, enter: Enter): void {
   const cacheType = (flags: string, what: string): Option =>
     new Option(flags, what).choices(CACHE_TYPES).default('f16');
   command
-    .argument('<model>', 'name:QUANT of the catalogue')
+    .argument('<model>', 'name:QUANT of the catalogue, a GGUF file or organisation/repository:QUANT')
     .addOption(
       integer(
         '-c, --ctx <tokens>',
