@@ -21,6 +21,7 @@ import { MIB } from '../../src/units/index.ts';
 /**
  * What llama.cpp printed on other people's machines, with the log that each line is from. `kv-caches.csv` has single
  * caches, `buffers.csv` the sums of a run; a quantisation is given where its tensors follow from the rules of a mix.
+ * `whole-caches.csv` has what the fork ik_llama.cpp says of all layers on all devices together.
  */
 function readFixture(name: string): Readonly<Record<string, string>>[] {
   const [head = '', ...lines] = readFileSync(new URL(`../fixtures/memory/${name}`, import.meta.url), 'utf8')
@@ -41,7 +42,12 @@ function shapeNamed(id: string | undefined): ModelShape {
   return shape;
 }
 
-const CACHE_TYPES: Readonly<Record<string, KvCacheType>> = { f16: 'F16', q8_0: 'Q8_0', q4_0: 'Q4_0' };
+const CACHE_TYPES: Readonly<Record<string, KvCacheType>> = {
+  f16: 'F16',
+  q8_0: 'Q8_0',
+  q4_0: 'Q4_0',
+  iq4_nl: 'IQ4_NL',
+};
 /** Logs have hundredths of a MiB. */
 const hundredths = (bytes: number): number => Math.round((bytes / MIB) * 100) / 100;
 
@@ -87,6 +93,33 @@ describe('KV caches that llama.cpp logged', () => {
       expect(Math.abs(total - Number(row['k_mib']) - Number(row['v_mib']))).toBeLessThan(0.011);
     },
   );
+});
+
+describe('whole caches that ik_llama.cpp logged', () => {
+  const rows = readFixture('whole-caches.csv');
+
+  it.each(rows)('hold $context_tokens tokens of $model in $type_k and $type_v $exception', (row) => {
+    const context = resolveContext({
+      ...DEFAULT_CONTEXT,
+      contextTokens: Number(row['context_tokens']),
+      cacheTypeK: CACHE_TYPES[row['type_k'] ?? ''] ?? 'F16',
+      cacheTypeV: CACHE_TYPES[row['type_v'] ?? ''] ?? 'F16',
+    });
+    const ours = kvCaches(shapeNamed(row['model']), context)
+      .flatMap(({ layers }) => layers)
+      .reduce((sum, { keyBytes, valueBytes }) => sum + keyBytes + valueBytes, 0);
+    // The last digit of a log is rounded, half of it to the even one.
+    const isMet = Math.abs(ours / MIB - Number(row['kv_mib'])) < 0.0051;
+    expect(isMet).toBe(row['exception'] === '');
+  });
+
+  it('are of more logs than are excepted', () => {
+    const logs = (isException: boolean): number =>
+      rows
+        .filter(({ exception }) => (exception !== '') === isException)
+        .reduce((sum, row) => sum + Number(row['logs']), 0);
+    expect([logs(false), logs(true)]).toEqual([37, 8]);
+  });
 });
 
 describe('buffers that llama.cpp logged', () => {
