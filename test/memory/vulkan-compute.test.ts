@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { readModelRecords } from '../../src/catalog/host/index.ts';
+import {
+  COMPUTE_BACKENDS,
+  DEFAULT_CONTEXT,
+  memoryOf,
+  ON_DEVICE,
+  shapeOf,
+  tensorsOf,
+} from '../../src/model/index.ts';
+
+/**
+ * Compute buffers that llama.cpp release v0.5.0 laid out on Vulkan for synthetic models in Q4_K_M, on llvmpipe with the
+ * limits of GPUs: a part of the combinations that `npm run fidelity -- memory` compares, as a machine that runs the tests
+ * need not have a compiler and Vulkan.
+ */
+const [, ...ROWS] = readFileSync(new URL('../fixtures/memory/vulkan-compute.csv', import.meta.url), 'utf8')
+  .trim()
+  .split('\n');
+
+const shapes = new Map(readModelRecords().map((record) => [record.id, shapeOf(record)]));
+const CACHE_TYPES = { f16: 'F16', q8_0: 'Q8_0' } as const;
+
+function computed(line: string): string {
+  const [id = '', contextTokens, flashAttention, sequences, ubatchTokens, type] = line.split(',');
+  const shape = shapes.get(id);
+  if (shape === undefined) throw new RangeError(`the catalogue has no ${id}`);
+  const cacheType = CACHE_TYPES[type === 'f16' ? 'f16' : 'q8_0'];
+  const settings = {
+    ...DEFAULT_CONTEXT,
+    contextTokens: Number(contextTokens),
+    sequences: Number(sequences),
+    ubatchTokens: Number(ubatchTokens),
+    flashAttention: flashAttention === 'on',
+    cacheTypeK: cacheType,
+    cacheTypeV: cacheType,
+  };
+  const breakdown = memoryOf(
+    { shape, tensors: tensorsOf(shape, 'Q4_K_M') },
+    settings,
+    ON_DEVICE,
+    COMPUTE_BACKENDS.vulkan,
+  );
+  if ('unsupported' in breakdown) throw new Error(breakdown.unsupported);
+  const compute = breakdown.lines.find(({ kind }) => kind === 'compute');
+  return [...line.split(',').slice(0, 6), compute?.deviceBytes, compute?.hostBytes].join(',');
+}
+
+describe('compute buffers on Vulkan', () => {
+  it('are of every architecture', () => {
+    const models = new Set(ROWS.map((line) => line.split(',')[0]));
+    const architectures = new Set([...models].map((id) => shapes.get(id ?? '')?.architecture));
+    expect(architectures).toEqual(new Set([...shapes.values()].map(({ architecture }) => architecture)));
+  });
+
+  it('are the engine’s to the byte', () => {
+    expect(ROWS.map(computed)).toEqual(ROWS);
+  });
+});
