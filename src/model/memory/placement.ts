@@ -42,7 +42,8 @@ export function isOnGpu(layer: number, layers: number, placement: Placement): bo
 export function deviceOfLayer(layer: number, layers: number, placement: Placement): number | null {
   const { first, count } = offloadedFrom(layers, placement);
   if (layer < first) return null;
-  const bounds = shareBounds(placement.deviceShares ?? [1]);
+  if (placement.deviceShares === undefined) return 0;
+  const bounds = shareBounds(placement.deviceShares);
   const before = Math.fround((layer - first) / count);
   const device = bounds.findIndex((bound) => bound > before);
   return device === -1 ? bounds.length - 1 : device;

@@ -18,14 +18,6 @@ export interface LayerCut {
   readonly period: number;
 }
 
-/** How many layers are kept. */
-export interface LayerSelection {
-  /** Layers that are kept before each cut beside those that show whether the pattern of memory has settled. */
-  readonly further: number;
-  /** The pattern of memory repeats itself only after so many periods of layers. */
-  readonly fold: number;
-}
-
 /** The layers of a graph, in their order. */
 export interface LaidOutLayers {
   readonly layers: readonly number[];
@@ -36,19 +28,22 @@ export interface LaidOutLayers {
 /**
  * The layers that are laid out: all but whole periods from within runs in which kinds of layers repeat themselves. The
  * pattern of memory does so as well once it has settled, which is to be seen from the layers before and behind a cut.
+ * @param fold - the pattern of memory repeats itself only after so many periods of layers; infinite: all are laid out.
  * @param kindOf - what else tells layers apart.
  */
 export function representativeLayers(
   shape: ModelShape,
-  selection: LayerSelection,
+  fold: number,
   kindOf: (layer: number) => string,
 ): LaidOutLayers {
   const layers = shape.kvHeads.map((_, layer) => layer);
   // What an indexer needs for each layer is placed before the first, and a bank of streams grows: no layer is like another.
-  if (shape.indexer !== null || BANKS_RESIDUALS.has(shape.architecture)) return { layers, cuts: [] };
+  if (shape.indexer !== null || BANKS_RESIDUALS.has(shape.architecture) || !Number.isFinite(fold)) {
+    return { layers, cuts: [] };
+  }
   const kinds = layers.map((layer) => `${layerKind(shape, layer)} ${kindOf(layer)}`);
   let cuts: LayerCut[] = [];
-  for (let run = longestRun(kinds, selection); run !== null; run = longestRun(kinds, selection)) {
+  for (let run = longestRun(kinds, fold); run !== null; run = longestRun(kinds, fold)) {
     const { start, length, period } = run;
     layers.splice(start, length);
     kinds.splice(start, length);
@@ -65,12 +60,12 @@ interface Run {
 }
 
 /** The largest part that can be left out: whole periods, behind the kept start of a run and before its kept end. */
-function longestRun(kinds: readonly string[], { further, fold }: LayerSelection): Run | null {
+function longestRun(kinds: readonly string[], fold: number): Run | null {
   let best: Run | null = null;
   for (let single = 1; single <= LONGEST_PERIOD; single += 1) {
     const period = single * fold;
     // The first layer and the last have neighbours of another kind.
-    const before = PERIODS_BEFORE * period + 1 + further;
+    const before = PERIODS_BEFORE * period + 1;
     const behind = period + 1;
     let start = 0;
     for (let layer = single; layer <= kinds.length; layer += 1) {

@@ -1,41 +1,58 @@
 import { describe, expect, it } from 'vitest';
 import { Arena } from './arena.ts';
 
-/** Places blocks of these sizes one after the other, and says where. */
-function place(arena: Arena, sizes: readonly number[]): number[] {
+const LIMITS = { alignment: 1, maxChunkBytes: 100 };
+
+function placesOf(arena: Arena, sizes: readonly number[]): [number, number][] {
   return sizes.map((size) => {
-    arena.allocate(arena.padded(size));
-    return arena.offset;
+    arena.allocate(size);
+    return [arena.chunk, arena.offset];
   });
 }
 
-describe('a growing buffer', () => {
-  it('pads to its alignment', () => {
-    expect(place(new Arena({ alignment: 32, maxChunkBytes: 2 ** 30 }), [1, 33, 32])).toEqual([0, 32, 96]);
+describe('a buffer as ggml fills it', () => {
+  it('begins another chunk where none has room', () => {
+    expect(placesOf(new Arena(LIMITS), [60, 30, 50, 20])).toEqual([
+      [0, 0],
+      [0, 60],
+      [1, 0],
+      [1, 50],
+    ]);
   });
 
-  it('fills the smallest gap that is large enough before it grows', () => {
-    const arena = new Arena({ alignment: 16, maxChunkBytes: 2 ** 30 });
-    place(arena, [64, 16, 32, 16]);
-    arena.release(0, 0, 64);
-    arena.release(0, 80, 32);
-    expect(place(arena, [32, 48])).toEqual([80, 0]);
-    expect(arena.bytes).toBe(128);
+  it('takes the smallest gap that is large enough', () => {
+    const arena = new Arena(LIMITS);
+    placesOf(arena, [20, 5, 10, 5]);
+    arena.release(0, 0, 20);
+    arena.release(0, 25, 10);
+    expect(placesOf(arena, [8])).toEqual([[0, 25]]);
   });
 
-  it('begins another part where the first has reached its largest size', () => {
-    const arena = new Arena({ alignment: 16, maxChunkBytes: 128 });
-    place(arena, [128, 64]);
-    expect([arena.chunk, arena.offset]).toEqual([1, 0]);
-    expect(arena.bytes).toBe(192);
+  it('takes that of the last chunk, though an earlier one has a gap that fits better', () => {
+    const arena = new Arena(LIMITS);
+    placesOf(arena, [60, 30, 80, 15]);
+    arena.release(0, 0, 60);
+    arena.release(1, 0, 80);
+    expect(placesOf(arena, [60])).toEqual([[1, 0]]);
   });
 
-  it('joins what is given back with the gaps on both sides', () => {
-    const arena = new Arena({ alignment: 16, maxChunkBytes: 2 ** 30 });
-    place(arena, [16, 16, 16, 16]);
-    arena.release(0, 0, 16);
-    arena.release(0, 32, 16);
-    arena.release(0, 16, 16);
-    expect(place(arena, [48])).toEqual([0]);
+  it('joins a gap with both neighbours', () => {
+    const arena = new Arena(LIMITS);
+    placesOf(arena, [10, 10, 10, 10]);
+    arena.release(0, 0, 10);
+    arena.release(0, 20, 10);
+    arena.release(0, 10, 10);
+    expect(placesOf(arena, [30])).toEqual([[0, 0]]);
+    expect(arena.bytes).toBe(40);
+  });
+
+  it('has more gaps than it had room for at first', () => {
+    const arena = new Arena({ alignment: 1, maxChunkBytes: 10_000 });
+    placesOf(arena, Array<number>(400).fill(1));
+    for (let offset = 0; offset < 400; offset += 2) arena.release(0, offset, 1);
+    expect(placesOf(arena, [1, 2])).toEqual([
+      [0, 398],
+      [0, 400],
+    ]);
   });
 });

@@ -9,12 +9,53 @@ export interface ArenaLimits {
   readonly maxChunkBytes: number;
 }
 
+/** Gaps that a part of a buffer has room for at first. */
+const FIRST_GAPS = 64;
+
 /** A part of a buffer: its gaps in the order of their offsets, the last of which is its end. */
-interface Chunk {
-  readonly offsets: number[];
-  readonly sizes: number[];
+class Chunk {
+  offsets: Float64Array = new Float64Array(FIRST_GAPS);
+  sizes: Float64Array = new Float64Array(FIRST_GAPS);
+  count = 1;
   /** The end of the highest tensor so far. */
-  peak: number;
+  peak = 0;
+
+  constructor(size: number) {
+    this.sizes[0] = size;
+  }
+
+  remove(gap: number): void {
+    const { offsets, sizes } = this;
+    this.count -= 1;
+    for (let at = gap; at < this.count; at += 1) {
+      offsets[at] = offsets[at + 1] ?? 0;
+      sizes[at] = sizes[at + 1] ?? 0;
+    }
+  }
+
+  /** Before the first gap that does not lie before it: gaps without bytes can lie out of order. */
+  insert(offset: number, size: number): void {
+    if (this.count === this.sizes.length) this.#grow();
+    const { offsets, sizes, count } = this;
+    let place = 0;
+    while (place < count && (offsets[place] ?? 0) < offset) place += 1;
+    for (let at = count; at > place; at -= 1) {
+      offsets[at] = offsets[at - 1] ?? 0;
+      sizes[at] = sizes[at - 1] ?? 0;
+    }
+    offsets[place] = offset;
+    sizes[place] = size;
+    this.count = count + 1;
+  }
+
+  #grow(): void {
+    const offsets = new Float64Array(2 * this.count);
+    const sizes = new Float64Array(2 * this.count);
+    offsets.set(this.offsets);
+    sizes.set(this.sizes);
+    this.offsets = offsets;
+    this.sizes = sizes;
+  }
 }
 
 /** `GGML_VBUFFER_MAX_CHUNKS`: the last chunk has no limit. */
@@ -47,13 +88,11 @@ export class Arena {
     let gap = this.#bestGap(size);
     if (gap < 0) gap = this.#bestEnd(size);
     if (gap < 0) gap = this.#newChunk(size);
-    const chunk = this.#chunks[this.chunk];
-    if (chunk === undefined) throw new RangeError(`no chunk ${this.chunk}`);
+    const chunk = this.#chunk(this.chunk);
     const offset = chunk.offsets[gap] ?? 0;
     const left = (chunk.sizes[gap] ?? 0) - size;
     if (left === 0) {
-      chunk.offsets.splice(gap, 1);
-      chunk.sizes.splice(gap, 1);
+      chunk.remove(gap);
     } else {
       chunk.offsets[gap] = offset + size;
       chunk.sizes[gap] = left;
@@ -62,45 +101,42 @@ export class Arena {
     this.offset = offset;
   }
 
+  #chunk(index: number): Chunk {
+    const chunk = this.#chunks[index];
+    if (chunk === undefined) throw new RangeError(`no chunk ${index}`);
+    return chunk;
+  }
+
   /**
    * `ggml_dyn_tallocr_free_bytes`, step by step: it joins with the first gap that it touches and looks at one neighbour
    * of that alone, so that gaps without bytes, which empty tensors leave, keep others apart.
    */
   release(chunkIndex: number, offset: number, size: number): void {
-    const chunk = this.#chunks[chunkIndex];
-    if (chunk === undefined) throw new RangeError(`no chunk ${chunkIndex}`);
-    const { offsets, sizes } = chunk;
+    const chunk = this.#chunk(chunkIndex);
+    const { offsets, sizes, count } = chunk;
     const end = offset + size;
-    const count = offsets.length;
-    for (let index = 0; index < count; index += 1) {
-      const start = offsets[index] ?? 0;
-      const length = sizes[index] ?? 0;
+    for (let gap = 0; gap < count; gap += 1) {
+      const start = offsets[gap] ?? 0;
+      const length = sizes[gap] ?? 0;
       if (start + length === offset) {
-        if (index + 1 < count && end === offsets[index + 1]) {
-          sizes[index] = length + size + (sizes[index + 1] ?? 0);
-          offsets.splice(index + 1, 1);
-          sizes.splice(index + 1, 1);
-        } else {
-          sizes[index] = length + size;
+        sizes[gap] = length + size;
+        if (gap + 1 < count && offsets[gap + 1] === end) {
+          sizes[gap] = length + size + (sizes[gap + 1] ?? 0);
+          chunk.remove(gap + 1);
         }
         return;
       }
-      if (end === start) {
-        if (index > 0 && (offsets[index - 1] ?? 0) + (sizes[index - 1] ?? 0) === offset) {
-          sizes[index - 1] = (sizes[index - 1] ?? 0) + size + length;
-          offsets.splice(index, 1);
-          sizes.splice(index, 1);
-        } else {
-          offsets[index] = offset;
-          sizes[index] = length + size;
+      if (start === end) {
+        offsets[gap] = offset;
+        sizes[gap] = length + size;
+        if (gap > 0 && (offsets[gap - 1] ?? 0) + (sizes[gap - 1] ?? 0) === offset) {
+          sizes[gap - 1] = (sizes[gap - 1] ?? 0) + size + length;
+          chunk.remove(gap);
         }
         return;
       }
     }
-    let next = 0;
-    while (next < count && (offsets[next] ?? 0) < offset) next += 1;
-    offsets.splice(next, 0, offset);
-    sizes.splice(next, 0, size);
+    chunk.insert(offset, size);
   }
 
   /**
@@ -108,14 +144,15 @@ export class Arena {
    * is no gap. -1: there is none.
    */
   #bestGap(size: number): number {
+    const chunks = this.#chunks;
     let best = -1;
-    for (let at = 0; at < this.#chunks.length; at += 1) {
-      const { sizes } = this.#chunks[at] ?? NO_CHUNK;
+    for (let at = 0; at < chunks.length; at += 1) {
+      const { sizes, count } = this.#chunk(at);
       let bestSize = Number.POSITIVE_INFINITY;
-      for (let index = 0; index < sizes.length - 1; index += 1) {
-        const available = sizes[index] ?? 0;
+      for (let gap = 0; gap < count - 1; gap += 1) {
+        const available = sizes[gap] ?? 0;
         if (available < size || available > bestSize) continue;
-        best = index;
+        best = gap;
         bestSize = available;
         this.chunk = at;
       }
@@ -128,12 +165,12 @@ export class Arena {
     let best = -1;
     let bestReuse = Number.NEGATIVE_INFINITY;
     for (let at = 0; at < this.#chunks.length; at += 1) {
-      const { offsets, sizes, peak } = this.#chunks[at] ?? NO_CHUNK;
-      const index = sizes.length - 1;
-      if (index < 0 || (sizes[index] ?? 0) < size) continue;
-      const reuse = peak - (offsets[index] ?? 0) - size;
+      const { offsets, sizes, count, peak } = this.#chunk(at);
+      const end = count - 1;
+      if (end < 0 || (sizes[end] ?? 0) < size) continue;
+      const reuse = peak - (offsets[end] ?? 0) - size;
       if ((bestReuse < 0 && reuse > bestReuse) || (reuse >= 0 && reuse < bestReuse)) {
-        best = index;
+        best = end;
         bestReuse = reuse;
         this.chunk = at;
       }
@@ -144,9 +181,7 @@ export class Arena {
   #newChunk(size: number): number {
     const isLast = this.#chunks.length >= MAX_CHUNKS - 1;
     const available = isLast ? Number.MAX_SAFE_INTEGER : Math.max(size, this.#maxChunkBytes);
-    this.chunk = this.#chunks.push({ offsets: [0], sizes: [available], peak: 0 }) - 1;
+    this.chunk = this.#chunks.push(new Chunk(available)) - 1;
     return 0;
   }
 }
-
-const NO_CHUNK: Chunk = { offsets: [], sizes: [], peak: 0 };

@@ -2,26 +2,20 @@ import type { ModelShape } from '../../shape.ts';
 import type { ModelTensor } from '../../tensors.ts';
 import type { ComputeBackend } from '../compute-backends.ts';
 import { CSA_RATIO, HCA_RATIO, windowCells } from '../kv-state.ts';
-import { representativeLayers, type LayerCut, type LayerSelection } from '../representative-layers.ts';
+import { representativeLayers, type LayerCut } from '../representative-layers.ts';
 import { CELL_BLOCK, paddedCells, type ResolvedContext } from '../settings.ts';
 import { GraphScope } from './graph-scope.ts';
-import { layoutOf, placeBlocks, type Layout, type PlacedBlocks } from './layout.ts';
+import { layoutOf, placeBlocks, PlacedBlocks, type Layout } from './layout.ts';
 import { scheduleOnProcessor, scheduleOnVulkan } from './splits.ts';
 import type { TensorGraph } from './tensor-graph.ts';
 import type { Tensor } from './tensor-store.ts';
 import { indexWeights, type WeightIndex } from './weight-index.ts';
 
-/** Ever more layers are laid out until the pattern of memory repeats itself at each cut; at last all of them. */
-const SELECTIONS: readonly LayerSelection[] = [
-  { further: 0, fold: 1 },
-  { further: 0, fold: 2 },
-  { further: 0, fold: 3 },
-  { further: 0, fold: 4 },
-  { further: 4, fold: 1 },
-  { further: 4, fold: 2 },
-  { further: 4, fold: 3 },
-  { further: Number.POSITIVE_INFINITY, fold: 1 },
-];
+/**
+ * After how many periods of layers memory is taken to repeat itself, until it is seen to do so at each cut: most graphs
+ * do after one, many take turns between two places; at last all layers are laid out.
+ */
+const FOLDS = [1, 2, Number.POSITIVE_INFINITY];
 
 /** Builds the graph of some layers of a model. */
 export type BuildGraph = (scope: GraphScope, layers: readonly number[]) => void;
@@ -57,9 +51,9 @@ class ContextPlans {
   readonly #weights: WeightIndex;
   readonly #backend: ComputeBackend;
   readonly #build: BuildGraph;
-  /** By selection. */
+  /** By the places of {@link FOLDS}. */
   readonly #plans: ContextPlan[] = [];
-  /** The first selection that has been enough. */
+  /** The first of them that has been enough. */
   #enough = 0;
 
   constructor(shape: ModelShape, weights: WeightIndex, backend: ComputeBackend, build: BuildGraph) {
@@ -71,43 +65,33 @@ class ContextPlans {
 
   /** The bytes of the device's buffer and of the processor's. */
   bytes(context: ResolvedContext): readonly number[] {
-    for (let selection = this.#enough; selection < SELECTIONS.length; selection += 1) {
-      const { bytes, repeats } = this.#plan(selection).bytes(context);
+    for (let place = this.#enough; place < FOLDS.length; place += 1) {
+      const { bytes, repeats } = this.#plan(place).bytes(context);
       if (!repeats) continue;
-      this.#enough = selection;
+      this.#enough = place;
       return bytes;
     }
     throw new RangeError(`the graph of ${this.#shape.id} was not laid out`);
   }
 
-  #plan(selection: number): ContextPlan {
-    const before = this.#plans[selection];
+  #plan(place: number): ContextPlan {
+    const before = this.#plans[place];
     if (before !== undefined) return before;
     const { maxTensorBytes } = this.#backend;
     const weights = this.#weights;
     const { layers, cuts } = representativeLayers(
       this.#shape,
-      SELECTIONS[selection] ?? { further: Number.POSITIVE_INFINITY, fold: 1 },
-      (layer) => largeWeights(weights, layer, maxTensorBytes),
+      FOLDS[place] ?? Number.POSITIVE_INFINITY,
+      (layer) => weights.largeOnes(layer, maxTensorBytes),
     );
     const plan = new ContextPlan(this.#backend, cuts, (each) => {
       const scope = new GraphScope(this.#shape, each, weights, maxTensorBytes);
       this.#build(scope, layers);
       return { graph: scope.graph, starts: layers.map((layer) => scope.layerStarts[layer] ?? 0) };
     });
-    this.#plans[selection] = plan;
+    this.#plans[place] = plan;
     return plan;
   }
-}
-
-/** The weights of a layer that stay with the processor, as the device takes none so large. */
-function largeWeights({ ofLayers }: WeightIndex, layer: number, maxTensorBytes: number): string {
-  if (maxTensorBytes === Number.MAX_SAFE_INTEGER) return '';
-  const names: string[] = [];
-  ofLayers[layer]?.forEach(({ bytes }, name) => {
-    if (bytes > maxTensorBytes) names.push(name);
-  });
-  return names.join(' ');
 }
 
 /** All that shapes a graph beside the length of the context, and what does not grow with it in proportion. */
@@ -175,6 +159,7 @@ interface BuiltGraph {
 /** A layout, and the blocks of the layers around its cuts. */
 interface PlannedLayout {
   readonly layout: Layout;
+  readonly placed: PlacedBlocks;
   /** By cut: the blocks of the two periods before it and of the one behind it, which have to lie alike. */
   readonly around: readonly (readonly Int32Array[])[];
 }
@@ -222,13 +207,20 @@ class ContextPlan {
     const growth = this.#growth;
     if (growth !== null) {
       const known = this.#layouts.get(reached(growth, tokens));
-      if (known !== undefined) return this.#place(known, sizesAt(growth, tokens));
+      const { from } = growth;
+      if (known !== undefined) return this.#place(known, from.sizes, growth, tokens - from.tokens);
     }
     return this.#measure(context);
   }
 
   #measure(context: ResolvedContext): ContextBytes {
     const built = this.#build(context);
+    const result = this.#learn(built, context);
+    built.graph.release();
+    return result;
+  }
+
+  #learn(built: BuiltGraph, context: ResolvedContext): ContextBytes {
     const { graph } = built;
     const tokens = context.sequenceTokens;
     const sizes = new Float64Array(graph.count);
@@ -269,28 +261,29 @@ class ContextPlan {
     const around = this.#cuts.map(({ at, period }) =>
       [at - 2 * period, at - period, at].map((first) => blocksOf(first, period)),
     );
-    return { layout, around };
+    return { layout, placed: new PlacedBlocks(layout), around };
   }
 
-  /** @param sizes - of all tensors. */
-  #place({ layout, around }: PlannedLayout, sizes: Float64Array): ContextBytes {
+  /** @param growth - of the sizes, for a context that is longer by so many tokens. */
+  #place(planned: PlannedLayout, all: Float64Array, growth: Growth | null = null, more = 0): ContextBytes {
+    const { layout, placed, around } = planned;
+    const { tensors } = layout;
+    const { sizes } = placed;
+    for (let block = 0; block < sizes.length; block += 1) {
+      const tensor = tensors[block] ?? 0;
+      const size = all[tensor] ?? 0;
+      sizes[block] = growth === null ? size : size + (growth.slopes[tensor] ?? 0) * more;
+    }
     const { device, host } = this.#backend;
-    const blocks = layout.tensors.length;
-    const own = new Float64Array(blocks);
-    for (let block = 0; block < blocks; block += 1) own[block] = sizes[layout.tensors[block] ?? 0] ?? 0;
-    const placed = placeBlocks(layout, own, [device, host]);
-    return {
-      bytes: placed.bytes,
-      repeats: around.every((periods) => liesAlike(layout, own, placed, periods)),
-    };
+    const bytes = placeBlocks(layout, placed, [device, host]);
+    return { bytes, repeats: around.every((periods) => liesAlike(layout, placed, periods)) };
   }
 }
 
 /** Whether the blocks of each period are as large as those of the first and lie at the same places. */
 function liesAlike(
   { buffers }: Layout,
-  sizes: Float64Array,
-  { chunks, offsets }: PlacedBlocks,
+  { sizes, chunks, offsets }: PlacedBlocks,
   [first = new Int32Array(), ...others]: readonly Int32Array[],
 ): boolean {
   return others.every((period) => {
@@ -345,13 +338,4 @@ function reached({ limits }: Growth, tokens: number): number {
   let count = 0;
   while (count < limits.length && (limits[count] ?? 0) < tokens) count += 1;
   return count;
-}
-
-function sizesAt({ from, slopes }: Growth, tokens: number): Float64Array {
-  const sizes = new Float64Array(slopes.length);
-  const more = tokens - from.tokens;
-  for (let tensor = 0; tensor < sizes.length; tensor += 1) {
-    sizes[tensor] = (from.sizes[tensor] ?? 0) + (slopes[tensor] ?? 0) * more;
-  }
-  return sizes;
 }

@@ -33,6 +33,9 @@ export class GraphScope {
   /** The leafs of weights that were made, by their places in the file. */
   readonly #leafs: Int32Array;
   #tiedHead = -1;
+  /** The layer whose weights were asked for last. */
+  #layer = -1;
+  #ofLayer: ReadonlyMap<string, IndexedWeight> = new Map();
   /** By layer: the first tensor that was made for it or behind it. */
   readonly layerStarts: Tensor[] = [];
   readonly #caches: readonly KvCache[];
@@ -58,8 +61,12 @@ export class GraphScope {
 
   /** A weight of a layer by its name after `blk.N.`; -1: there is none. */
   of(layer: number, name: string): Tensor {
-    while (this.layerStarts.length <= layer) this.layerStarts.push(this.graph.count);
-    return this.#leaf(this.#weights.ofLayers[layer]?.get(name));
+    if (layer !== this.#layer) {
+      this.#layer = layer;
+      this.#ofLayer = this.#weights.ofLayer(layer);
+      while (this.layerStarts.length <= layer) this.layerStarts.push(this.graph.count);
+    }
+    return this.#leaf(this.#ofLayer.get(name));
   }
 
   #leaf(weight: IndexedWeight | undefined): Tensor {

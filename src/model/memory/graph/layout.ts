@@ -23,43 +23,43 @@ export function layoutOf(scheduled: ScheduledGraph): Layout {
   return new LayoutBuilder(scheduled).build();
 }
 
-/** Where the blocks of a layout lie. */
-export interface PlacedBlocks {
-  /** Of each buffer. */
-  readonly bytes: readonly number[];
-  /** By block. */
+/** How large the blocks of a layout are and where they lie: the arrays serve one context after the other. */
+export class PlacedBlocks {
+  readonly sizes: Float64Array;
   readonly chunks: Int32Array;
   readonly offsets: Float64Array;
+
+  constructor({ tensors }: Layout) {
+    this.sizes = new Float64Array(tensors.length);
+    this.chunks = new Int32Array(tensors.length);
+    this.offsets = new Float64Array(tensors.length);
+  }
 }
 
-/** Places the blocks in buffers, in the order of `limits`. @param sizes - by block. */
+/** Places the blocks, whose sizes are given, in buffers; returns the bytes of each, in the order of `limits`. */
 export function placeBlocks(
   { events, buffers }: Layout,
-  sizes: Float64Array,
+  { sizes, chunks, offsets }: PlacedBlocks,
   limits: readonly ArenaLimits[],
-): PlacedBlocks {
+): number[] {
   const arenas = limits.map((each) => new Arena(each));
-  const padded = new Float64Array(sizes.length);
-  const chunks = new Int32Array(sizes.length);
-  const offsets = new Float64Array(sizes.length);
   let next = 0;
   for (let index = 0; index < events.length; index += 1) {
     const event = events[index] ?? 0;
     const block = event === ALLOCATE ? next : event;
     const arena = arenas[buffers[block] ?? 0];
     if (arena === undefined) throw new RangeError(`no buffer ${buffers[block]}`);
+    const size = arena.padded(sizes[block] ?? 0);
     if (event === ALLOCATE) {
-      const size = arena.padded(sizes[block] ?? 0);
       arena.allocate(size);
-      padded[block] = size;
       chunks[block] = arena.chunk;
       offsets[block] = arena.offset;
       next += 1;
     } else {
-      arena.release(chunks[block] ?? 0, offsets[block] ?? 0, padded[block] ?? 0);
+      arena.release(chunks[block] ?? 0, offsets[block] ?? 0, size);
     }
   }
-  return { bytes: arenas.map((arena) => arena.bytes), chunks, offsets };
+  return arenas.map((arena) => arena.bytes);
 }
 
 class LayoutBuilder {

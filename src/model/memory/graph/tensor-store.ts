@@ -18,34 +18,109 @@ const FIRST_CAPACITY = 512;
 /** Most tensors read one or two others. */
 const SOURCES_OF_ONE = 2;
 
+/** What a graph is written to. */
+interface Arrays {
+  readonly op: Uint8Array;
+  readonly type: Uint8Array;
+  readonly flags: Uint8Array;
+  readonly place: Uint8Array;
+  readonly unaryOf: Uint8Array;
+  readonly viewed: Int32Array;
+  readonly uses: Int32Array;
+  readonly shape: Float64Array;
+  readonly sources: Int32Array;
+  readonly sourceStart: Int32Array;
+  readonly sourceCount: Uint8Array;
+  readonly visited: Uint8Array;
+}
+
+/** The arrays of a graph that is not needed any more. */
+let spare: Arrays | null = null;
+
+function takeArrays(): Arrays {
+  const taken = spare;
+  spare = null;
+  return (
+    taken ?? {
+      op: new Uint8Array(FIRST_CAPACITY),
+      type: new Uint8Array(FIRST_CAPACITY),
+      flags: new Uint8Array(FIRST_CAPACITY),
+      place: new Uint8Array(FIRST_CAPACITY),
+      unaryOf: new Uint8Array(FIRST_CAPACITY),
+      viewed: new Int32Array(FIRST_CAPACITY),
+      uses: new Int32Array(FIRST_CAPACITY),
+      shape: new Float64Array(FIRST_CAPACITY * SHAPE_STRIDE),
+      sources: new Int32Array(FIRST_CAPACITY * SOURCES_OF_ONE),
+      sourceStart: new Int32Array(FIRST_CAPACITY),
+      sourceCount: new Uint8Array(FIRST_CAPACITY),
+      visited: new Uint8Array(FIRST_CAPACITY),
+    }
+  );
+}
+
 /**
  * Tensors with their operations, sources, lengths and strides, and the order in which they are computed. All of a kind
  * lies in one array, as graphs are made by the thousand.
  */
 export class TensorStore {
-  op: Uint8Array = new Uint8Array(FIRST_CAPACITY);
-  type: Uint8Array = new Uint8Array(FIRST_CAPACITY);
-  flags: Uint8Array = new Uint8Array(FIRST_CAPACITY);
-  place: Uint8Array = new Uint8Array(FIRST_CAPACITY);
+  op: Uint8Array;
+  type: Uint8Array;
+  flags: Uint8Array;
+  place: Uint8Array;
   /** What a unary operation computes: {@link UNARY}. */
-  unaryOf: Uint8Array = new Uint8Array(FIRST_CAPACITY);
+  unaryOf: Uint8Array;
   /** The tensor whose memory this one looks at, with views followed to their end; -1: it has its own. */
-  viewed: Int32Array = new Int32Array(FIRST_CAPACITY);
+  viewed: Int32Array;
   /** How many computed tensors read it (`use_counts`). */
-  uses: Int32Array = new Int32Array(FIRST_CAPACITY);
+  uses: Int32Array;
   /** Four lengths (`ne`), then four strides in bytes (`nb`). */
-  shape: Float64Array = new Float64Array(FIRST_CAPACITY * SHAPE_STRIDE);
+  shape: Float64Array;
   /** The sources of all tensors, one tensor after the other. */
-  sources: Int32Array = new Int32Array(FIRST_CAPACITY * SOURCES_OF_ONE);
-  sourceStart: Int32Array = new Int32Array(FIRST_CAPACITY);
-  sourceCount: Uint8Array = new Uint8Array(FIRST_CAPACITY);
-  #visited: Uint8Array = new Uint8Array(FIRST_CAPACITY);
+  sources: Int32Array;
+  sourceStart: Int32Array;
+  sourceCount: Uint8Array;
+  #visited: Uint8Array;
   count = 0;
   #sources = 0;
   /** In the order in which they are computed. */
   readonly nodes: Tensor[] = [];
   /** Weights, caches and inputs, in the order in which they are reached. */
   readonly leafs: Tensor[] = [];
+
+  constructor() {
+    const arrays = takeArrays();
+    this.op = arrays.op;
+    this.type = arrays.type;
+    this.flags = arrays.flags;
+    this.place = arrays.place;
+    this.unaryOf = arrays.unaryOf;
+    this.viewed = arrays.viewed;
+    this.uses = arrays.uses;
+    this.shape = arrays.shape;
+    this.sources = arrays.sources;
+    this.sourceStart = arrays.sourceStart;
+    this.sourceCount = arrays.sourceCount;
+    this.#visited = arrays.visited;
+  }
+
+  /** Leaves the arrays to the next graph: nothing may read this one any more. */
+  release(): void {
+    const { op, type, flags, place, unaryOf, viewed, uses, shape, sources, sourceStart, sourceCount } = this;
+    spare = {
+      op,
+      type,
+      flags,
+      place,
+      unaryOf,
+      viewed,
+      uses,
+      shape,
+      sources,
+      sourceStart,
+      sourceCount,
+      visited: this.#visited,
+    };
+  }
 
   ne(tensor: Tensor, dimension: number): number {
     return this.shape[tensor * SHAPE_STRIDE + dimension] ?? 0;
@@ -93,8 +168,15 @@ export class TensorStore {
     if (tensor === this.op.length) this.#grow();
     this.op[tensor] = op;
     this.type[tensor] = type;
+    // The arrays may be those of an earlier graph.
+    this.flags[tensor] = 0;
+    this.place[tensor] = PLACE.graph;
+    this.unaryOf[tensor] = 0;
     this.viewed[tensor] = -1;
+    this.uses[tensor] = 0;
     this.sourceStart[tensor] = this.#sources;
+    this.sourceCount[tensor] = 0;
+    this.#visited[tensor] = 0;
     const nb0 = BLOCK_BYTES[type] ?? 0;
     const nb1 = nb0 * (ne0 / (BLOCK_SIZE[type] ?? 1));
     const at = tensor * SHAPE_STRIDE;

@@ -14,43 +14,83 @@ export interface IndexedWeight {
 
 type Names = ReadonlyMap<string, IndexedWeight>;
 
-/** The weights of a model: those of the model as a whole, and by layer, named as after `blk.N.`. */
-export interface WeightIndex {
-  readonly count: number;
-  readonly ofModel: Names;
-  readonly ofLayers: readonly Names[];
-}
-
 const INDICES = new WeakMap<readonly ModelTensor[], WeightIndex>();
 
 /** The weights by name; the same list is indexed once. */
 export function indexWeights(tensors: readonly ModelTensor[]): WeightIndex {
   const before = INDICES.get(tensors);
   if (before !== undefined) return before;
-  const ofModel = new Map<string, IndexedWeight>();
-  const ofLayers: Map<string, IndexedWeight>[] = [];
-  tensors.forEach((tensor, place) => {
-    const weight: IndexedWeight = {
-      index: place,
-      type: typeId(tensor.type),
-      dims: tensor.dims,
-      bytes: tensor.bytes,
-      onHost: isInputTable(tensor) || isReadByProcessor(tensor),
-    };
-    if (tensor.layer === null) {
-      ofModel.set(tensor.name, weight);
-      return;
-    }
-    while (ofLayers.length <= tensor.layer) ofLayers.push(new Map());
-    ofLayers[tensor.layer]?.set(tensor.name.slice(tensor.name.indexOf('.', LAYER_PREFIX) + 1), weight);
-  });
-  const index: WeightIndex = { count: tensors.length, ofModel, ofLayers };
+  const index = new WeightIndex(tensors);
   INDICES.set(tensors, index);
   return index;
 }
 
 /** Letters before a layer's number in the names of its tensors: `blk.`. */
 const LAYER_PREFIX = 4;
+const NONE: Names = new Map();
+
+/** The weights of a model: those of the model as a whole, and those of layers, which few graphs need all of. */
+export class WeightIndex {
+  readonly #tensors: readonly ModelTensor[];
+  readonly ofModel: Names;
+  /** By layer: the places of its tensors in the file. */
+  readonly #places: number[][] = [];
+  readonly #ofLayers: Names[] = [];
+
+  constructor(tensors: readonly ModelTensor[]) {
+    this.#tensors = tensors;
+    const ofModel = new Map<string, IndexedWeight>();
+    for (let place = 0; place < tensors.length; place += 1) {
+      const tensor = tensors[place];
+      if (tensor === undefined) continue;
+      const { layer } = tensor;
+      if (layer === null) {
+        ofModel.set(tensor.name, indexed(tensor, place));
+      } else {
+        while (this.#places.length <= layer) this.#places.push([]);
+        this.#places[layer]?.push(place);
+      }
+    }
+    this.ofModel = ofModel;
+  }
+
+  get count(): number {
+    return this.#tensors.length;
+  }
+
+  /** The weights of a layer, named as after `blk.N.`. */
+  ofLayer(layer: number): Names {
+    const before = this.#ofLayers[layer];
+    if (before !== undefined) return before;
+    const places = this.#places[layer];
+    if (places === undefined) return NONE;
+    const names = new Map<string, IndexedWeight>();
+    for (const place of places) {
+      const tensor = this.#tensors[place];
+      if (tensor === undefined) continue;
+      names.set(tensor.name.slice(tensor.name.indexOf('.', LAYER_PREFIX) + 1), indexed(tensor, place));
+    }
+    this.#ofLayers[layer] = names;
+    return names;
+  }
+
+  /** The places of a layer's weights that are larger than this, counted from its first. */
+  largeOnes(layer: number, bytes: number): string {
+    const large: number[] = [];
+    this.#places[layer]?.forEach((place, index) => {
+      if ((this.#tensors[place]?.bytes ?? 0) > bytes) large.push(index);
+    });
+    return large.join(' ');
+  }
+}
+
+const indexed = (tensor: ModelTensor, place: number): IndexedWeight => ({
+  index: place,
+  type: typeId(tensor.type),
+  dims: tensor.dims,
+  bytes: tensor.bytes,
+  onHost: isInputTable(tensor) || isReadByProcessor(tensor),
+});
 
 /** Tables that are looked up before the first layer stay in the system's memory (`LLM_TENSOR_LAYER_INPUT`). */
 export const isInputTable = ({ role }: Pick<ModelTensor, 'role'>): boolean =>
