@@ -73,7 +73,17 @@ export function widestValueRow(shape: ModelShape): number {
 }
 
 /** The layers with a KV cache (`has_kv` and the filters of `create_memory`, src/llama-model.cpp). */
-export function cachedLayers(shape: ModelShape): number[] {
+export function cachedLayers(shape: ModelShape): readonly number[] {
+  const before = CACHED_LAYERS.get(shape);
+  if (before !== undefined) return before;
+  const layers = layersWithCache(shape);
+  CACHED_LAYERS.set(shape, layers);
+  return layers;
+}
+
+const CACHED_LAYERS = new WeakMap<ModelShape, readonly number[]>();
+
+function layersWithCache(shape: ModelShape): number[] {
   const own = shape.layers - shape.sharedKvLayers;
   const hybrid = shape.recurrent !== null;
   return shape.kvHeads.flatMap((heads, layer) => (layer < own && (!hybrid || heads > 0) ? [layer] : []));

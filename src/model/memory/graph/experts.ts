@@ -121,7 +121,7 @@ function expertNetwork(
     return graph.gluSplit(half(), half());
   }
   const product = (name: string): Tensor =>
-    biasedById(scope, layer, name, graph.mulMatId(scope.of(layer, `${name}.weight`), input, chosen), chosen);
+    biasedById(scope, layer, name, graph.mulMatId(scope.weightOf(layer, name), input, chosen), chosen);
   const up = product('ffn_up_exps');
   if (scope.of(layer, 'ffn_gate_exps.weight') < 0) return activate(graph, up, -1, activation);
   const gated = product('ffn_gate_exps');
@@ -129,7 +129,7 @@ function expertNetwork(
 }
 
 function biasedById(scope: GraphScope, layer: number, name: string, a: Tensor, chosen: Tensor): Tensor {
-  const bias = scope.of(layer, `${name}.bias`);
+  const bias = scope.biasOf(layer, name);
   return bias < 0 ? a : scope.graph.addId(a, bias, chosen);
 }
 

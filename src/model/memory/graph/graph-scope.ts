@@ -69,6 +69,16 @@ export class GraphScope {
     return this.#leaf(this.#ofLayer.get(name));
   }
 
+  /** The weight of this name before `.weight`; -1: there is none. */
+  weightOf(layer: number, name: string): Tensor {
+    return this.of(layer, joined(WEIGHT_NAMES, name, '.weight'));
+  }
+
+  /** The bias of this name before `.bias`; -1: there is none. */
+  biasOf(layer: number, name: string): Tensor {
+    return this.of(layer, joined(BIAS_NAMES, name, '.bias'));
+  }
+
   #leaf(weight: IndexedWeight | undefined): Tensor {
     if (weight === undefined) return -1;
     const before = this.#leafs[weight.index] ?? -1;
@@ -153,12 +163,12 @@ export class GraphScope {
 
   /** A product with a weight, and its bias where the file has one. */
   project(layer: number, name: string, b: Tensor): Tensor {
-    const result = this.graph.mulMat(this.of(layer, `${name}.weight`), b);
+    const result = this.graph.mulMat(this.weightOf(layer, name), b);
     return this.biased(layer, name, result);
   }
 
   biased(layer: number, name: string, a: Tensor): Tensor {
-    const bias = this.of(layer, `${name}.bias`);
+    const bias = this.biasOf(layer, name);
     return bias < 0 ? a : this.graph.add(a, bias);
   }
 
@@ -166,4 +176,16 @@ export class GraphScope {
   row(length: number): number {
     return rowSize(TYPE.f32, length);
   }
+}
+
+/** Names with their endings: joined once, as the same ones are looked up for each layer of each graph. */
+const WEIGHT_NAMES = new Map<string, string>();
+const BIAS_NAMES = new Map<string, string>();
+
+function joined(names: Map<string, string>, name: string, ending: string): string {
+  const before = names.get(name);
+  if (before !== undefined) return before;
+  const whole = name + ending;
+  names.set(name, whole);
+  return whole;
 }

@@ -34,7 +34,7 @@ export function network(
 ): Tensor {
   const { graph } = scope;
   const up = scope.project(layer, names.up, input);
-  const isGated = scope.of(layer, `${names.gate}.weight`) >= 0;
+  const isGated = scope.weightOf(layer, names.gate) >= 0;
   const gate = isGated ? scope.project(layer, names.gate, input) : up;
   return scope.project(layer, names.down, activate(graph, gate, isGated ? up : -1, activation));
 }

@@ -99,8 +99,8 @@ class Decoder {
   }
 
   #norm(a: Tensor, layer: number, name: string): Tensor {
-    const weight = this.#scope.of(layer, `${name}.weight`);
-    const bias = this.#scope.of(layer, `${name}.bias`);
+    const weight = this.#scope.weightOf(layer, name);
+    const bias = this.#scope.biasOf(layer, name);
     return this.#rules.layerNorms === true
       ? this.#scope.layerNorm(a, weight, bias)
       : this.#scope.rmsNorm(a, weight, bias);

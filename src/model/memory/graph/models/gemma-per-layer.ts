@@ -50,7 +50,7 @@ const slice = ({ graph }: GraphScope, a: Tensor): Tensor =>
   graph.view2d(a, graph.ne(a, 0), graph.ne(a, 1), rowSize(TYPE.f32, graph.ne(a, 0)));
 
 const normOf = (scope: GraphScope, layer: number, name: string, a: Tensor): Tensor =>
-  scope.rmsNorm(a, scope.of(layer, `${name}.weight`));
+  scope.rmsNorm(a, scope.weightOf(layer, name));
 
 /** Attention, of which values are normed too; layers at the end read the cache of an earlier one. */
 function attention(

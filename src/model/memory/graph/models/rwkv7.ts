@@ -11,7 +11,7 @@ export function rwkv7(scope: GraphScope, layers: readonly number[]): void {
   const { sequences } = context;
   const length = tokens / sequences;
   const norm = (layer: number, name: string, a: Tensor): Tensor =>
-    scope.layerNorm(a, scope.of(layer, `${name}.weight`), scope.of(layer, `${name}.bias`));
+    scope.layerNorm(a, scope.weightOf(layer, name), scope.biasOf(layer, name));
   let stream = scope.layerNorm(
     embeddings(scope),
     scope.weight('token_embd_norm.weight'),
