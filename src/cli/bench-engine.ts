@@ -66,8 +66,8 @@ export async function chooseEngine(
       const chosen = await open(variant);
       if (seesGpu(chosen.description)) return chosen;
     } catch (error) {
-      // A GPU driver that kills the engine must not keep the CPU from being measured.
-      if (!(error instanceof EngineFailure)) throw error;
+      // A GPU driver that kills the engine must not keep the CPU from being measured; a user who stops it must.
+      if (!(error instanceof EngineFailure) || context.signal.aborted) throw error;
       context.stderr(`warning: the ${variant} engine cannot be used: ${error.message}`);
     }
   }

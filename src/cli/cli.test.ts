@@ -140,6 +140,17 @@ describe('the command line', () => {
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);
   });
 
+  it('finds models by several words, and by a name in which only its maker spells them', () => {
+    const found = (...search: readonly string[]): string[] =>
+      ridgepoint(['models', ...search])
+        .stdout.trimEnd()
+        .split('\n')
+        .slice(1)
+        .map((line) => line.split(' ', 1)[0] ?? '');
+    expect(found('Qwen3', '30B', 'A3B')).toContain('qwen3-30b-a3b');
+    expect(found('unsloth/Qwen3-30B-A3B-GGUF:UD-Q4_K_XL')).toEqual(['qwen3-30b-a3b']);
+  });
+
   it('shows the stack of a failure only when asked', () => {
     const { exitCode, stderr } = ridgepoint(['models', 'no-such-model'], { RIDGEPOINT_DEBUG: '1' });
     expect(exitCode).toBe(1);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { namesOfRecord } from '../catalog/index.ts';
+import { namesOfRecord, resolveModelLabel, type ModelRecord } from '../catalog/index.ts';
 import {
   activeParameterCount,
   isSyntheticArchitecture,
@@ -31,10 +31,13 @@ export function configureModels(command: Command, enter: Enter): void {
   command
     .command('list', { isDefault: true })
     .description('List the models of the catalogue and your own.')
-    .argument('[search]', 'show only models whose id, name or architecture has this text')
+    .argument(
+      '[search...]',
+      'show only models whose id, name or architecture has this text, or that a whole name means, such as the one of a file',
+    )
     .option('--json', 'print one JSON document')
-    .action((search: string | undefined, flags: { readonly json?: boolean }) =>
-      enter(async (context) => runModels(search ?? '', flags.json === true, context)),
+    .action((search: readonly string[], flags: { readonly json?: boolean }) =>
+      enter(async (context) => runModels(search.join(' '), flags.json === true, context)),
     );
   command
     .command('add')
@@ -57,12 +60,7 @@ export function configureModels(command: Command, enter: Enter): void {
 }
 
 function runModels(search: string, json: boolean, context: CliContext): ExitCode {
-  const wanted = search.toLowerCase();
-  const records = knownModels(context).filter((record) =>
-    [record.name, record.architecture, ...namesOfRecord(record)].some((text) =>
-      text.toLowerCase().includes(wanted),
-    ),
-  );
+  const records = matching(search, knownModels(context));
   if (records.length === 0 && !json) {
     throw new CommandFailure(
       `No model of the catalogue matches '${search}'; ridgepoint models lists them all.`,
@@ -85,6 +83,19 @@ function runModels(search: string, json: boolean, context: CliContext): ExitCode
   if (json) printDocument(context, 'models', { models });
   else printModels(models, context);
   return 0;
+}
+
+/** The models that have the text in a name; where none has it, the one that the text names in a spelling of its own. */
+function matching(search: string, known: readonly ModelRecord[]): readonly ModelRecord[] {
+  const wanted = search.toLowerCase();
+  const having = known.filter((record) =>
+    [record.name, record.architecture, ...namesOfRecord(record)].some((text) =>
+      text.toLowerCase().includes(wanted),
+    ),
+  );
+  if (having.length > 0) return having;
+  const meant = resolveModelLabel(search, known);
+  return meant === null ? [] : [meant.record];
 }
 
 function printModels(models: readonly ModelRow[], context: CliContext): void {

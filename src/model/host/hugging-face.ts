@@ -140,3 +140,10 @@ function quantisationOf(path: string): string {
   const stem = stemOf(path);
   return QUANTISATION.exec(stem)?.[1] ?? stem.slice(stem.lastIndexOf('/') + 1);
 }
+
+/** The address of a file of the hub where the address of its page is given; any other address as it is. */
+export function fileOfHubPage(address: string, endpoint: string): string {
+  if (!address.startsWith(`${endpoint}/`)) return address;
+  const path = address.slice(endpoint.length);
+  return `${endpoint}${path.replace(/^(\/[\w.-]+\/[\w.-]+)\/blob\//, '$1/resolve/')}`;
+}

@@ -19,6 +19,11 @@ const server = createServer((request, response) => {
     response.end(JSON.stringify([{ type: 'file', path: 'tiny-UD-Q5_K_XL.gguf' }]));
     return;
   }
+  // The page of a file is a text about it.
+  if (request.url?.includes('/blob/') === true) {
+    response.end('<!doctype html>');
+    return;
+  }
   const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
   const end = Math.min(Number(to) + 1, plan.header.byteLength);
   // Less than was asked for, as servers may.
@@ -75,6 +80,16 @@ describe('what a MODEL means', () => {
       tensorsOf(shape, 'Q5_K_M').map(({ name, type }) => `${name} ${type}`),
     );
     expect(found.file?.fileBytes).toBe(plan.fileBytes);
+  });
+
+  it('is a file of the hub by the address of its page', async () => {
+    const page = `${endpoint}/org/tiny-GGUF/blob/main/tiny-Q5_K_M.gguf?download=true`;
+    expect(await find(page)).toMatchObject({
+      source: 'address',
+      id: 'tiny-q5-k-m',
+      title: page,
+      mix: 'Q5_K_M',
+    });
   });
 
   it('is several files when the name says so, and an error when one is missing', async () => {

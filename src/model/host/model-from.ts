@@ -9,7 +9,7 @@ import { isMixName, MIX_NAMES, mixOfFileType, type MixName } from '../mixes.ts';
 import { quantisationFacts, typesInMix } from '../quantisation/types-in-mix.ts';
 import { shapeOf, type ModelShape } from '../shape.ts';
 import { tensorBytes } from '../ggml-types.ts';
-import { findHubFile, hubNameOf } from './hugging-face.ts';
+import { fileOfHubPage, findHubFile, hubNameOf } from './hugging-face.ts';
 import { readGgufHeader } from './read-gguf.ts';
 import { readRemoteHeader } from './read-remote.ts';
 import type { WebAccess } from './web.ts';
@@ -60,7 +60,8 @@ export function isModelAddress(text: string): boolean {
  */
 export async function modelFrom(text: string, { records, access }: ModelSources): Promise<NamedModel> {
   if (isModelAddress(text)) {
-    return describe('address', text, await readRemoteHeader(text, text, access));
+    const address = fileOfHubPage(text, access.endpoint);
+    return describe('address', text, await readRemoteHeader(address, text, access));
   }
   if (isModelFile(text)) return describe('file', text, await readGgufHeader(text));
   try {
