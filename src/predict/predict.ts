@@ -191,8 +191,11 @@ export class Predictor {
     const { ages, seenDays } = this.#parameters;
     // What was measured here was measured with the builds that are used here.
     const days = novelty === 'calibrated' ? 0 : daysBeyond(seenDays, configuration);
-    const fromDays = CELLS.map((cell) => ageOf(ages, cell, days)?.fromDays ?? 0);
-    const key = `${engine} ${novelty} ${days < 0 ? 'older' : 'newer'} ${fromDays.join(' ')}`;
+    const beyond =
+      days === 0
+        ? ''
+        : `${Math.sign(days)} ${CELLS.map((cell) => ageOf(ages, cell, days)?.fromDays ?? 0).join(' ')}`;
+    const key = `${engine} ${novelty} ${beyond}`;
     const known = this.#widths.get(key);
     if (known !== undefined) return known;
     const of = (cell: IntervalCell): Widths | null => {
