@@ -8,6 +8,7 @@ import {
   ON_DEVICE,
   shapeOf,
   tensorsOf,
+  type Placement,
 } from '../../src/model/index.ts';
 
 /**
@@ -15,14 +16,19 @@ import {
  * limits of GPUs: a part of the combinations that `npm run fidelity -- memory` compares, as a machine that runs the tests
  * need not have a compiler and Vulkan.
  */
-const [, ...ROWS] = readFileSync(new URL('../fixtures/memory/vulkan-compute.csv', import.meta.url), 'utf8')
-  .trim()
-  .split('\n');
+function readRows(name: string): string[] {
+  const text = readFileSync(new URL(`../fixtures/memory/${name}`, import.meta.url), 'utf8');
+  return text.trim().split('\n').slice(1);
+}
+
+const ROWS = readRows('vulkan-compute.csv');
+/** With layers (`-ngl`) or experts (`-ncmoe`) in the system's memory: two columns more behind the model. */
+const PARTIAL_ROWS = readRows('vulkan-partial-compute.csv');
 
 const shapes = new Map(readModelRecords().map((record) => [record.id, shapeOf(record)]));
 const CACHE_TYPES = { f16: 'F16', q8_0: 'Q8_0' } as const;
 
-function computed(line: string): string {
+function computed(line: string, placement: Placement = ON_DEVICE): string {
   const [id = '', contextTokens, flashAttention, sequences, ubatchTokens, type] = line.split(',');
   const shape = shapes.get(id);
   if (shape === undefined) throw new RangeError(`the catalogue has no ${id}`);
@@ -39,7 +45,7 @@ function computed(line: string): string {
   const breakdown = memoryOf(
     { shape, tensors: tensorsOf(shape, 'Q4_K_M') },
     settings,
-    ON_DEVICE,
+    placement,
     COMPUTE_BACKENDS.vulkan,
   );
   if ('unsupported' in breakdown) throw new Error(breakdown.unsupported);
@@ -55,6 +61,19 @@ describe('compute buffers on Vulkan', () => {
   });
 
   it('are the engine’s to the byte', () => {
-    expect(ROWS.map(computed)).toEqual(ROWS);
+    expect(ROWS.map((line) => computed(line))).toEqual(ROWS);
+  });
+
+  it('are the engine’s to the byte with a part of the model in system memory', () => {
+    const again = PARTIAL_ROWS.map((line) => {
+      const [id = '', gpuLayers = '', cpuMoeLayers = '', ...settings] = line.split(',');
+      const placement = {
+        gpuLayers: gpuLayers === '' ? null : Number(gpuLayers),
+        cpuMoeLayers: Number(cpuMoeLayers),
+      };
+      const [, ...figures] = computed([id, ...settings].join(','), placement).split(',');
+      return [id, gpuLayers, cpuMoeLayers, ...figures].join(',');
+    });
+    expect(again).toEqual(PARTIAL_ROWS);
   });
 });

@@ -3,6 +3,7 @@ import type { ModelTensor } from '../tensors.ts';
 import { bytes, type Bytes } from '../../units/index.ts';
 import type { ComputeBackend } from './compute-backends.ts';
 import { graphBytes } from './graph/graph-bytes.ts';
+import type { KeptBack } from './graph/graph-scope.ts';
 import { kvCaches } from './kv-state.ts';
 import { deviceCount, deviceOfLayer, isOnGpu, type Placement } from './placement.ts';
 import type { ResolvedContext } from './settings.ts';
@@ -27,8 +28,8 @@ const ACTIVATION_BYTES = 4;
 const MASK_BYTES = { flashAttention: 2, plain: 4 } as const;
 
 /**
- * The compute buffers by GPU. Of a model that is whole on one GPU they are those of its graph. The others are
- * estimated from the same graph:
+ * The compute buffers by GPU. With one GPU they are those of the model's graph, whatever is left to the system's memory.
+ * Of several GPUs they are estimated from the graph on one:
  *
  * - A GPU without the head needs what the graph needs without its logits.
  * - Where all layers are on several GPUs, they work on four batches at once: every GPU has four copies of the masks and
@@ -44,12 +45,14 @@ export function placedComputeBytes(
   backend: ComputeBackend,
   loans: LentWeights,
 ): PlacedComputeBytes {
+  const count = deviceCount(placement);
+  if (count === 1 && !backend.isProcessor) {
+    const { device, host } = graphBytes(shape, tensors, context, backend, keptBackOf(fileLayers, placement));
+    return { devices: [bytes(device)], host: bytes(host) };
+  }
   const whole = graphBytes(shape, tensors, context, backend);
   if (backend.isProcessor) return { devices: [], host: bytes(whole.device) };
-  const count = deviceCount(placement);
   const lent = lentBytes(loans, backend);
-  if (count === 1 && lent + loans.headBytes === 0)
-    return { devices: [bytes(whole.device)], host: bytes(whole.host) };
   const withoutLogits = bytesWithoutLogits({ shape, tensors }, context, backend);
   const used = usedDevices(fileLayers, placement);
   const first = used[0] ?? 0;
@@ -67,6 +70,17 @@ export function placedComputeBytes(
     return bytes(Math.max(layers, logits) + copies);
   });
   return { devices, host: bytes(whole.host + (pipelined ? (PIPELINE_COPIES - 1) * masks : 0)) };
+}
+
+/** What a single GPU leaves to the system's memory. */
+function keptBackOf(fileLayers: number, placement: Placement): KeptBack {
+  const { gpuLayers, cpuMoeLayers } = placement;
+  const layers = gpuLayers === null ? 0 : Math.max(0, fileLayers + 1 - gpuLayers);
+  return {
+    layers: Math.min(layers, fileLayers),
+    expertLayers: cpuMoeLayers,
+    head: !isOnGpu(fileLayers, fileLayers, placement),
+  };
 }
 
 /** Of the same graph with one word instead of all, so without the tensor that only the GPU with the head has. */

@@ -1,5 +1,5 @@
 import type { GgmlTypeName } from '../ggml-types.ts';
-import { isInputTable, isReadByProcessor } from './graph/weight-index.ts';
+import { EXPERT_NAME, isInputTable, isReadByProcessor, OF_FIRST_LAYER } from './graph/weight-index.ts';
 import type { ComputeBackend } from './compute-backends.ts';
 import { deviceCount, deviceOfLayer, type Placement } from './placement.ts';
 import type { ModelShape } from '../shape.ts';
@@ -28,9 +28,6 @@ export interface LentWeights {
 
 /** `TENSOR_ALIGNMENT`, ggml/src/ggml-impl.h: bytes. */
 const HOST_ALIGNMENT = 32;
-
-/** `LLM_FFN_EXPS_REGEX`, common/common.h: weights and biases of experts. */
-const EXPERT_NAME = /^blk\.\d+\.ffn_(?:up|down|gate|gate_up)_(?:ch|)exps/;
 
 /**
  * Types whose rows are rearranged for the vector units of a processor with AVX2, as every one since 2015 has, and for
@@ -62,13 +59,6 @@ const HOLDS_TIED_HEAD_TWICE: ReadonlySet<string> = new Set(['gemma3n', 'gemma4']
  * (src/models/bitnet.cpp, release v0.5.0): a GPU gets one for each ubatch.
  */
 const READS_TABLE: ReadonlySet<string> = new Set(['bitnet']);
-
-/** Tensors of the model as a whole that the loader makes as part of its first layer (`tn(…, 0)` in src/models). */
-const OF_FIRST_LAYER: Readonly<Record<string, RegExp>> = {
-  gemma3n: /^per_layer_(?:model_proj|proj_norm)\./,
-  gemma4: /^per_layer_(?:model_proj|proj_norm)\./,
-  rwkv7: /^token_embd_norm\./,
-};
 
 /** The layer by whose place that of the tensor is decided; the output counts as the one after the last. */
 function placedWith(

@@ -4,7 +4,7 @@ import type { ComputeBackend } from '../compute-backends.ts';
 import { CSA_RATIO, HCA_RATIO, windowCells } from '../kv-state.ts';
 import { representativeLayers, type LayerCut } from '../representative-layers.ts';
 import { CELL_BLOCK, paddedCells, type ResolvedContext } from '../settings.ts';
-import { GraphScope } from './graph-scope.ts';
+import { GraphScope, type KeptBack } from './graph-scope.ts';
 import { layoutOf, placeBlocks, PlacedBlocks, type Layout } from './layout.ts';
 import { scheduleOnProcessor, scheduleOnVulkan } from './splits.ts';
 import type { TensorGraph } from './tensor-graph.ts';
@@ -30,16 +30,17 @@ export function plansFor(
   context: ResolvedContext,
   backend: ComputeBackend,
   build: BuildGraph,
+  keptBack: KeptBack,
 ): ContextPlans {
   let plans = PLANS.get(tensors);
   if (plans === undefined) {
     plans = new Map();
     PLANS.set(tensors, plans);
   }
-  const key = planKey(shape, context, backend);
+  const key = `${planKey(shape, context, backend)} ${Object.values(keptBack).join(' ')}`;
   let found = plans.get(key);
   if (found === undefined) {
-    found = new ContextPlans(shape, indexWeights(tensors), backend, build);
+    found = new ContextPlans(shape, indexWeights(tensors), backend, build, keptBack);
     plans.set(key, found);
   }
   return found;
@@ -51,12 +52,20 @@ class ContextPlans {
   readonly #weights: WeightIndex;
   readonly #backend: ComputeBackend;
   readonly #build: BuildGraph;
+  readonly #keptBack: KeptBack;
   /** By the places of {@link FOLDS}. */
   readonly #plans: ContextPlan[] = [];
   /** The first of them that has been enough. */
   #enough = 0;
 
-  constructor(shape: ModelShape, weights: WeightIndex, backend: ComputeBackend, build: BuildGraph) {
+  constructor(
+    shape: ModelShape,
+    weights: WeightIndex,
+    backend: ComputeBackend,
+    build: BuildGraph,
+    keptBack: KeptBack,
+  ) {
+    this.#keptBack = keptBack;
     this.#shape = shape;
     this.#weights = weights;
     this.#backend = backend;
@@ -79,13 +88,15 @@ class ContextPlans {
     if (before !== undefined) return before;
     const { maxTensorBytes } = this.#backend;
     const weights = this.#weights;
+    const keptBack = this.#keptBack;
     const { layers, cuts } = representativeLayers(
       this.#shape,
       FOLDS[place] ?? Number.POSITIVE_INFINITY,
-      (layer) => weights.largeOnes(layer, maxTensorBytes),
+      (layer) =>
+        `${weights.largeOnes(layer, maxTensorBytes)} ${layer < keptBack.layers} ${layer < keptBack.expertLayers}`,
     );
     const plan = new ContextPlan(this.#backend, cuts, (each) => {
-      const scope = new GraphScope(this.#shape, each, weights, maxTensorBytes);
+      const scope = new GraphScope(this.#shape, each, weights, maxTensorBytes, keptBack);
       this.#build(scope, layers);
       return { graph: scope.graph, starts: layers.map((layer) => scope.layerStarts[layer] ?? 0) };
     });

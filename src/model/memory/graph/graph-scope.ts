@@ -3,10 +3,10 @@ import type { GgmlTypeName } from '../../ggml-types.ts';
 import { kvCaches, type KvCache } from '../kv-state.ts';
 import { stateLengths } from '../recurrent-state.ts';
 import type { ResolvedContext } from '../settings.ts';
-import type { IndexedWeight, WeightIndex } from './weight-index.ts';
+import { OF_FIRST_LAYER, type IndexedWeight, type WeightIndex } from './weight-index.ts';
 import { OP, rowSize, TYPE, typeId } from './operations.ts';
 import { TensorGraph } from './tensor-graph.ts';
-import { PLACE, type Tensor } from './tensor-store.ts';
+import { PLACE, type Place, type Tensor } from './tensor-store.ts';
 
 /** Where a layer's cache lies, as the engine makes it. */
 export interface LayerCache {
@@ -17,6 +17,17 @@ export interface LayerCache {
   readonly cells: number;
   readonly streams: number;
 }
+
+/** What of a model stays in the system's memory though there is a device for it. */
+export interface KeptBack {
+  /** Layers at the start, with their caches and states. */
+  readonly layers: number;
+  /** Layers at the start of which the experts are kept back. */
+  readonly expertLayers: number;
+  readonly head: boolean;
+}
+
+export const NONE_KEPT_BACK: KeptBack = { layers: 0, expertLayers: 0, head: false };
 
 /** What the functions that build a graph share: `llm_graph_context`, src/llama-graph.h. */
 export class GraphScope {
@@ -30,6 +41,9 @@ export class GraphScope {
   readonly #weights: WeightIndex;
   /** Weights that are larger stay with the processor. */
   readonly #maxTensorBytes: number;
+  readonly #keptBack: KeptBack;
+  /** Copies of tensors that every layer has, for the layers that are kept back. */
+  readonly #repeated = new Map<string, Tensor>();
   /** The leafs of weights that were made, by their places in the file. */
   readonly #leafs: Int32Array;
   #tiedHead = -1;
@@ -42,7 +56,14 @@ export class GraphScope {
   readonly #layerCaches = new Map<number, LayerCache>();
   readonly #states = new Map<number, Tensor>();
 
-  constructor(shape: ModelShape, context: ResolvedContext, weights: WeightIndex, maxTensorBytes: number) {
+  constructor(
+    shape: ModelShape,
+    context: ResolvedContext,
+    weights: WeightIndex,
+    maxTensorBytes: number,
+    keptBack = NONE_KEPT_BACK,
+  ) {
+    this.#keptBack = keptBack;
     this.shape = shape;
     this.context = context;
     this.#weights = weights;
@@ -56,7 +77,20 @@ export class GraphScope {
 
   /** A weight of the model as a whole; -1: the file has none of this name. */
   weight(name: string): Tensor {
-    return this.#leaf(this.#weights.ofModel.get(name));
+    const isFirst = OF_FIRST_LAYER[this.shape.architecture]?.test(name) === true;
+    const { layers, head } = this.#keptBack;
+    return this.#leaf(this.#weights.ofModel.get(name), isFirst ? layers > 0 : head);
+  }
+
+  /** A weight of the model that the engine loads for every layer, where that lies; -1: the file has none. */
+  repeated(layer: number, name: string): Tensor {
+    const found = this.#weights.ofModel.get(name);
+    if (found === undefined || layer >= this.#keptBack.layers) return this.#leaf(found, false);
+    const before = this.#repeated.get(name);
+    if (before !== undefined) return before;
+    const tensor = this.#store(found, true);
+    this.#repeated.set(name, tensor);
+    return tensor;
   }
 
   /** A weight of a layer by its name after `blk.N.`; -1: there is none. */
@@ -66,7 +100,9 @@ export class GraphScope {
       this.#ofLayer = this.#weights.ofLayer(layer);
       while (this.layerStarts.length <= layer) this.layerStarts.push(this.graph.count);
     }
-    return this.#leaf(this.#ofLayer.get(name));
+    const weight = this.#ofLayer.get(name);
+    const { layers, expertLayers } = this.#keptBack;
+    return this.#leaf(weight, layer < layers || (layer < expertLayers && weight?.isExpert === true));
   }
 
   /** The weight of this name before `.weight`; -1: there is none. */
@@ -79,11 +115,11 @@ export class GraphScope {
     return this.of(layer, joined(BIAS_NAMES, name, '.bias'));
   }
 
-  #leaf(weight: IndexedWeight | undefined): Tensor {
+  #leaf(weight: IndexedWeight | undefined, keptBack: boolean): Tensor {
     if (weight === undefined) return -1;
     const before = this.#leafs[weight.index] ?? -1;
     if (before >= 0) return before;
-    const tensor = this.#store(weight, weight.onHost);
+    const tensor = this.#store(weight, weight.onHost || keptBack);
     this.#leafs[weight.index] = tensor;
     return tensor;
   }
@@ -98,7 +134,7 @@ export class GraphScope {
     const own = this.weight('output.weight');
     const table = this.#weights.ofModel.get('token_embd.weight');
     if (own >= 0 || table === undefined) return own;
-    if (this.#tiedHead < 0) this.#tiedHead = this.#store(table, false);
+    if (this.#tiedHead < 0) this.#tiedHead = this.#store(table, this.#keptBack.head);
     return this.#tiedHead;
   }
 
@@ -119,7 +155,7 @@ export class GraphScope {
     }
     const { cells, streams } = found;
     const store = (type: GgmlTypeName, length: number): Tensor =>
-      this.graph.stored(PLACE.deviceCache, typeId(type), length, cells, streams);
+      this.graph.stored(this.#cachePlace(layer), typeId(type), length, cells, streams);
     const { cacheTypeK, cacheTypeV } = this.context;
     const made: LayerCache = {
       key: store(cacheTypeK, cached.keyLength),
@@ -131,13 +167,22 @@ export class GraphScope {
     return made;
   }
 
+  #cachePlace(layer: number): Place {
+    return layer < this.#keptBack.layers ? PLACE.hostCache : PLACE.deviceCache;
+  }
+
   /** The states that a recurrent layer keeps, of all sequences: of its convolution, and its memory. */
   state(layer: number, part: 'convolution' | 'memory'): Tensor {
     const key = 2 * layer + (part === 'memory' ? 1 : 0);
     const before = this.#states.get(key);
     if (before !== undefined) return before;
     const lengths = stateLengths(this.shape);
-    const tensor = this.graph.stored(PLACE.deviceCache, TYPE.f32, lengths[part], this.context.sequences);
+    const tensor = this.graph.stored(
+      this.#cachePlace(layer),
+      TYPE.f32,
+      lengths[part],
+      this.context.sequences,
+    );
     this.#states.set(key, tensor);
     return tensor;
   }

@@ -86,7 +86,7 @@ class VulkanSchedule {
   #bufferOf(tensor: Tensor): number {
     const place = this.#graph.place[this.#graph.root(tensor)];
     if (place === PLACE.graph) return UNASSIGNED;
-    return place === PLACE.hostWeights ? PROCESSOR : DEVICE;
+    return place === PLACE.hostWeights || place === PLACE.hostCache ? PROCESSOR : DEVICE;
   }
 
   /** `ggml_backend_sched_backend_from_buffer`. */

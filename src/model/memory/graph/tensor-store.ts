@@ -4,7 +4,7 @@ import { BLOCK_BYTES, BLOCK_SIZE, OP, type Operation, type TypeId } from './oper
 export type Tensor = number;
 
 /** Where a tensor lies before the graph is laid out: nowhere, or in a buffer of weights or caches. */
-export const PLACE = { graph: 0, deviceWeights: 1, hostWeights: 2, deviceCache: 3 } as const;
+export const PLACE = { graph: 0, deviceWeights: 1, hostWeights: 2, deviceCache: 3, hostCache: 4 } as const;
 export type Place = (typeof PLACE)[keyof typeof PLACE];
 
 /** `GGML_TENSOR_FLAG_INPUT` and `GGML_TENSOR_FLAG_OUTPUT`. */

@@ -1,6 +1,16 @@
 import type { ModelTensor } from '../../tensors.ts';
 import { typeId, type TypeId } from './operations.ts';
 
+/** `LLM_FFN_EXPS_REGEX`, common/common.h: weights and biases of experts. */
+export const EXPERT_NAME = /^blk\.\d+\.ffn_(?:up|down|gate|gate_up)_(?:ch|)exps/;
+
+/** Tensors of the model as a whole that the loader makes as part of its first layer (`tn(…, 0)` in src/models). */
+export const OF_FIRST_LAYER: Readonly<Record<string, RegExp>> = {
+  gemma3n: /^per_layer_(?:model_proj|proj_norm)\./,
+  gemma4: /^per_layer_(?:model_proj|proj_norm)\./,
+  rwkv7: /^token_embd_norm\./,
+};
+
 /** A weight as a graph needs it. */
 export interface IndexedWeight {
   /** Its place in the file. */
@@ -10,6 +20,8 @@ export interface IndexedWeight {
   readonly bytes: number;
   /** It stays in the system's memory whatever the device is like. */
   readonly onHost: boolean;
+  /** One of those that `-ncmoe` keeps back. */
+  readonly isExpert: boolean;
 }
 
 type Names = ReadonlyMap<string, IndexedWeight>;
@@ -90,6 +102,7 @@ const indexed = (tensor: ModelTensor, place: number): IndexedWeight => ({
   dims: tensor.dims,
   bytes: tensor.bytes,
   onHost: isInputTable(tensor) || isReadByProcessor(tensor),
+  isExpert: EXPERT_NAME.test(tensor.name),
 });
 
 /** Tables that are looked up before the first layer stay in the system's memory (`LLM_TENSOR_LAYER_INPUT`). */

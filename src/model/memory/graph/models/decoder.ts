@@ -184,7 +184,7 @@ class Decoder {
     let { query, key } = heads;
     if (rules.normsHeads === 'before-rope') [query, key] = this.#normHeads(layer, query, key);
     if (rules.rotates?.(shape, layer) ?? true) {
-      const factors = rules.plainWindows === true && isWindowed(shape, layer) ? -1 : this.#ropeFactors();
+      const factors = rules.plainWindows === true && isWindowed(shape, layer) ? -1 : this.#ropeFactors(layer);
       query = graph.rope(query, this.#positions, factors);
       key = graph.rope(key, this.#positions, factors);
       if (rules.normsRotated?.(shape) === true) [query, key] = [graph.rmsNorm(query), graph.rmsNorm(key)];
@@ -236,9 +236,9 @@ class Decoder {
   }
 
   /** `get_rope_factors`, src/llama-model.cpp. */
-  #ropeFactors(): Tensor {
+  #ropeFactors(layer: number): Tensor {
     const scope = this.#scope;
-    const own = scope.weight('rope_freqs.weight');
+    const own = scope.repeated(layer, 'rope_freqs.weight');
     if (own >= 0) return own;
     const { ropeScaling } = scope.shape;
     const original =
@@ -246,7 +246,7 @@ class Decoder {
         ? ropeScaling.originalContextLength
         : undefined;
     const isLong = scope.context.sequenceTokens > (original ?? scope.shape.contextLength);
-    return scope.weight(isLong ? 'rope_factors_long.weight' : 'rope_factors_short.weight');
+    return scope.repeated(layer, isLong ? 'rope_factors_long.weight' : 'rope_factors_short.weight');
   }
 
   #network(layer: number, normed: Tensor): Tensor {

@@ -91,7 +91,7 @@ export function gemma4(scope: GraphScope, layers: readonly number[]): void {
   const inputs = gemmaInputs(scope, stream);
   const outputs = outputRows(scope);
   for (const layer of layers) {
-    const factors = isWindowed(shape, layer) ? -1 : scope.weight('rope_freqs.weight');
+    const factors = isWindowed(shape, layer) ? -1 : scope.repeated(layer, 'rope_freqs.weight');
     let attended = attention(scope, layer, normOf(scope, layer, 'attn_norm', stream), inputs, factors);
     attended = graph.add(normOf(scope, layer, 'post_attention_norm', attended), stream);
     const update = isExpertLayer(shape, layer)
