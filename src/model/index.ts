@@ -36,16 +36,22 @@ export { planSyntheticFile } from './synthetic/file-plan.ts';
 export type { SyntheticModel } from './synthetic/file-plan.ts';
 export { COMPUTE_BACKENDS } from './memory/compute-backends.ts';
 export type { ComputeBackend } from './memory/compute-backends.ts';
-export { projectorMemory, projectorParameters } from './memory/projector.ts';
+export { projectorMemory } from './memory/projector.ts';
 export type { ProjectorMemory } from './memory/projector.ts';
 export { leastMemoryOf, memoryOf } from './memory/breakdown.ts';
-export type { MemoryBreakdown, MemoryKind, MemoryLine, ModelWeights, PlacedBytes } from './memory/breakdown.ts';
+export type {
+  MemoryBreakdown,
+  MemoryKind,
+  MemoryLine,
+  ModelWeights,
+  PlacedBytes,
+} from './memory/breakdown.ts';
 export { kvCaches } from './memory/kv-state.ts';
 export type { CachedLayer, KvCache, Unsupported } from './memory/kv-state.ts';
 export { recurrentLayers } from './memory/recurrent-state.ts';
 export type { RecurrentLayer } from './memory/recurrent-state.ts';
 export { DEFAULT_CONTEXT, resolveContext } from './memory/settings.ts';
 export type { ContextMemorySettings, KvCacheType, ResolvedContext } from './memory/settings.ts';
-export { deviceCount, deviceOfLayer, isOnGpu, ON_DEVICE } from './memory/placement.ts';
+export { isOnGpu, ON_DEVICE } from './memory/placement.ts';
 export type { Placement } from './memory/placement.ts';
 export type { WeightBytes } from './memory/weights.ts';
