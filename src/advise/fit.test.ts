@@ -15,7 +15,9 @@ import { bytes, GIB } from '../units/index.ts';
 import { fitModel, fitVerdict, type Fit } from './fit.ts';
 import { llamaFlags } from './llama-flags.ts';
 import { largestSmallerModel } from './smaller-model.ts';
+import { judgeSplit } from './shared-fit.ts';
 import {
+  budgetOfDevice,
   budgetOfMachine,
   budgetOnCores,
   carveOutSplits,
@@ -199,6 +201,55 @@ describe('a division of shared memory', () => {
     const fit = fitNamed('qwen3-235b-a22b', 'Q4_0', 4096, 'framework-desktop-395-128');
     expect(fit.verdict).not.toBe('fits');
     expect(fit.splits.every(({ verdict }) => verdict !== 'fits')).toBe(true);
+  });
+});
+
+describe('what a machine with shared memory is set to', () => {
+  const framework = 'framework-desktop-395-128';
+
+  it('is enough for gpt-oss 120B, and not for GLM 4.5 Air at its whole context', () => {
+    expect(fitNamed('gpt-oss-120b', 'MXFP4', 131_072, framework).sharing).toMatchObject({
+      setting: 'as delivered',
+      verdict: 'fits',
+      remedies: null,
+    });
+    expect(fitNamed('glm-4.5-air', 'Q4_K_M', 131_072, framework)).toMatchObject({
+      verdict: 'fits',
+      sharing: { verdict: 'does-not-fit', holdsLargestMix: false },
+    });
+  });
+
+  it('would have to be the smallest limit with which it fits: one page less is too little', () => {
+    const { breakdown, sharing } = fitNamed('glm-4.5-air', 'Q4_K_M', 131_072, framework);
+    expect(sharing?.remedies).toMatchObject({
+      carveOutBytes: 64 * GIB,
+      isLargerCarveOutEnough: true,
+      iogpuLimitMib: null,
+    });
+    const budget = budgetNamed(framework);
+    const [delivered] = budget.kind === 'shared' ? budget.splits : [];
+    if (delivered === undefined) throw new Error('no division');
+    const pages = sharing?.remedies?.ttmLimitPages ?? 0;
+    const limited = (count: number): string =>
+      judgeSplit({ ...delivered, sharedLimitBytes: bytes(count * 4096) }, breakdown).verdict;
+    expect([limited(pages - 1), limited(pages)]).toEqual(['does-not-fit', 'fits']);
+  });
+
+  it('is a sysctl of macOS in MiB', () => {
+    const device = devices.find(({ id }) => id === 'apple-m4-max-40c');
+    const budget = device === undefined ? null : budgetOfDevice(device, bytes(128 * GIB));
+    if (budget === null) throw new Error('no memory');
+    const { breakdown, sharing } = fitWith('glm-4.5-air', 'Q4_K_M', 262_144, budget, ON_DEVICE);
+    expect(sharing?.remedies).toEqual({
+      carveOutBytes: null,
+      isLargerCarveOutEnough: false,
+      ttmLimitPages: null,
+      iogpuLimitMib: Math.ceil(breakdown.deviceBytes / 2 ** 20),
+    });
+  });
+
+  it('has no remedy where the system would be left too little', () => {
+    expect(fitNamed('qwen3-235b-a22b', 'Q4_0', 4096, framework).sharing?.remedies).toBeNull();
   });
 });
 

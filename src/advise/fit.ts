@@ -23,6 +23,14 @@ import {
   type MemoryBudget,
   type MemorySplit,
 } from './memory-budget.ts';
+import {
+  judgeRoom,
+  judgeSplit,
+  sharedFit,
+  type FitVerdict,
+  type SharedFit,
+  type SplitVerdict,
+} from './shared-fit.ts';
 
 export interface FitRequest {
   readonly shape: ModelShape;
@@ -37,25 +45,19 @@ export interface FitRequest {
   readonly mixes: readonly MixName[];
 }
 
-/** Whether something fits: `starves` is a fit that leaves the rest of the system too little. */
-export type FitVerdict = 'fits' | 'starves' | 'does-not-fit';
-
 /** How one division of shared memory takes the model. */
-export interface SplitFit {
+export interface SplitFit extends SplitVerdict {
   readonly split: MemorySplit;
-  readonly verdict: FitVerdict;
-  /** What the GPU may address in all. */
-  readonly addressableBytes: Bytes;
-  /** What the system has left beside the model; negative: too little by this much. */
-  readonly systemLeftBytes: number;
   /** null: not even the shortest context fits. */
   readonly longestContextTokens: number | null;
 }
 
 export interface Fit {
   readonly breakdown: MemoryBreakdown;
-  /** null: no machine was asked for. */
+  /** Of the best division where memory is shared; null: no machine was asked for. */
   readonly verdict: FitVerdict | null;
+  /** Of the division that the machine has; null: its memory is not shared, or no machine was asked for. */
+  readonly sharing: SharedFit | null;
   /** What the device has for the model, its margin taken off; of the best split, and of all GPUs together. */
   readonly availableBytes: Bytes | null;
   /** The same of each GPU with memory of its own; null: there are none, or no machine was asked for. */
@@ -108,7 +110,14 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   if ('unsupported' in breakdown) return breakdown;
   const none = { splits: [], longestContextTokens: null, largestMix: null, partial: null, reduced: null };
   if (budget === null)
-    return { breakdown, verdict: null, availableBytes: null, eachAvailableBytes: null, ...none };
+    return {
+      breakdown,
+      verdict: null,
+      sharing: null,
+      availableBytes: null,
+      eachAvailableBytes: null,
+      ...none,
+    };
   const accountOf = (each: ModelWeights): ((contextTokens: number) => MemoryBreakdown | null) => {
     const accounted = new Map<number, MemoryBreakdown | null>();
     return (contextTokens) => {
@@ -132,24 +141,37 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   const verdict = fitVerdict(budget, breakdown);
   const longestContextTokens = longestContext(shape.contextLength, (tokens) => fits(at(tokens)));
   const bySize = largestFirst(shape, mixes);
-  const largest = bySize.find((each) => fits(accountOf(weightsIn(each))(settings.contextTokens)));
+  const largest = firstOf(bySize, (each) => {
+    const other = accountOf(weightsIn(each))(settings.contextTokens);
+    return fits(other) ? { mix: each, breakdown: other } : null;
+  });
   const partial =
     verdict === 'fits' || budget.kind !== 'gpu'
       ? null
       : partialPlacement(weights, settings, request.placement, budget);
-  const isStuck = longestContextTokens === null && largest === undefined && partial === null;
+  const isStuck = longestContextTokens === null && largest === null && partial === null;
   return {
     breakdown,
     verdict,
+    sharing: budget.kind === 'shared' ? sharedFit(budget, breakdown, largest?.breakdown ?? null) : null,
     availableBytes: available(budget),
     eachAvailableBytes: budget.kind === 'gpu' ? budget.gpus.map(usableOf) : null,
     splits:
       budget.kind === 'shared' ? budget.splits.map((split) => fitSplit(split, breakdown, shape, at)) : [],
     longestContextTokens,
-    largestMix: largest ?? null,
+    largestMix: largest?.mix ?? null,
     partial,
     reduced: isStuck ? reduce(shape, bySize, (each) => accountOf(weightsIn(each)), fits) : null,
   };
+}
+
+/** What the first of some mixes has of which there is anything; null: none has. */
+function firstOf<T>(mixes: readonly MixName[], of: (mix: MixName) => T | null): T | null {
+  for (const mix of mixes) {
+    const found = of(mix);
+    if (found !== null) return found;
+  }
+  return null;
 }
 
 /** The largest mix of which any context fits, and the longest that does. */
@@ -197,30 +219,6 @@ const usableOf = (memory: Bytes): Bytes => bytes(Math.max(0, memory - GPU_MARGIN
 
 /** What the system is left; nothing where its memory is not known. */
 const reserveOf = (budget: MemoryBudget): number => systemReserve(systemMemory(budget) ?? 0);
-
-function judgeRoom(systemLeft: number, reserve: number, fitsDevice: boolean): FitVerdict {
-  if (!fitsDevice || systemLeft < 0) return 'does-not-fit';
-  return systemLeft < reserve ? 'starves' : 'fits';
-}
-
-/** The carve-out is filled first, then the memory that the system shares; what is left is the system's. */
-function judgeSplit(
-  split: MemorySplit,
-  breakdown: PlacedBytes,
-): Pick<SplitFit, 'verdict' | 'addressableBytes' | 'systemLeftBytes'> {
-  const addressable = bytes(split.carveOutBytes + split.sharedLimitBytes);
-  const shared = Math.max(0, breakdown.deviceBytes - split.carveOutBytes);
-  const systemLeft = split.systemBytes - shared - breakdown.hostBytes;
-  return {
-    verdict: judgeRoom(
-      systemLeft,
-      systemReserve(split.carveOutBytes + split.systemBytes),
-      breakdown.deviceBytes <= addressable,
-    ),
-    addressableBytes: addressable,
-    systemLeftBytes: systemLeft,
-  };
-}
 
 function fitSplit(
   split: MemorySplit,

@@ -1,9 +1,10 @@
 /** The face of `advise`: judgements about a machine and what it shall run. */
 export { backendOf, fitModel, fitVerdict } from './fit.ts';
-export type { Fit, FitRequest, FitVerdict, PartialPlacement, ReducedFit, SplitFit } from './fit.ts';
+export type { Fit, FitRequest, PartialPlacement, ReducedFit, SplitFit } from './fit.ts';
 export { llamaFlags } from './llama-flags.ts';
 export { budgetOfDevice, budgetOfFacts, budgetOfMachine, budgetOnCores, placedOn } from './memory-budget.ts';
 export type { MemoryBudget, MemorySplit } from './memory-budget.ts';
+export type { FitVerdict, SharedRemedies } from './shared-fit.ts';
 export { turnCost } from './turn-cost.ts';
 export type { TurnCost } from './turn-cost.ts';
 export { largestSmallerModel } from './smaller-model.ts';

@@ -27,7 +27,24 @@ export type MemoryBudget =
       /** null: not known, as for the computers of the catalogue. */
       readonly systemBytes: Bytes | null;
     }
-  | { readonly kind: 'shared'; readonly totalBytes: Bytes; readonly splits: readonly MemorySplit[] };
+  | {
+      readonly kind: 'shared';
+      readonly totalBytes: Bytes;
+      /** The first is how the machine is; the others are what could be set. */
+      readonly splits: readonly MemorySplit[];
+      readonly setting: SharedSetting;
+      /** What raises the limit of the memory that the GPU shares; null: nothing does, or it is not known. */
+      readonly raisedBy: SharedLimit | null;
+    };
+
+/** Where the division that a machine has comes from: the defaults of its firmware and system, or what was read. */
+export type SharedSetting = 'as delivered' | 'as it is set now';
+
+/**
+ * A limit on the memory that a GPU shares: pages on the command line of Linux (`ttm_global_init`,
+ * drivers/gpu/drm/ttm/ttm_device.c), MiB as a sysctl of macOS. Windows has none that could be raised.
+ */
+type SharedLimit = 'ttm.pages_limit' | 'iogpu.wired_limit_mb';
 
 /**
  * What the rest of a large system needs: 4 GiB, the least memory with which Windows 11 is allowed to be sold
@@ -112,7 +129,11 @@ export function budgetOfDevice(
     const each = bytes(total / devices);
     return { kind: 'gpu', gpus: Array<Bytes>(devices).fill(each), systemBytes: null };
   }
-  if (device.vendor === 'AMD') return { kind: 'shared', totalBytes: total, splits: carveOutSplits(total) };
+  const setting: SharedSetting = 'as delivered';
+  if (device.vendor === 'AMD') {
+    const splits = carveOutSplits(total);
+    return { kind: 'shared', totalBytes: total, splits, setting, raisedBy: 'ttm.pages_limit' };
+  }
   const share = sharedMemory.defaultGpuShare?.find(
     ({ upToBytes }) => upToBytes === null || total <= upToBytes,
   );
@@ -122,11 +143,14 @@ export function budgetOfDevice(
       kind: 'shared',
       totalBytes: total,
       splits: limitSplits(total, limit, 'iogpu.wired_limit_mb raised'),
+      setting,
+      raisedBy: 'iogpu.wired_limit_mb',
     };
   }
   // CUDA on these chips allocates from the one memory, less what the firmware keeps for itself.
   const visible = bytes(Math.min(total, sharedMemory.gpuVisibleBytes ?? total));
-  return { kind: 'shared', totalBytes: visible, splits: limitSplits(visible, visible, null) };
+  const splits = limitSplits(visible, visible, null);
+  return { kind: 'shared', totalBytes: visible, splits, setting, raisedBy: null };
 }
 
 /** The value of a fact that is known. The types of `machine` alone are imported, so that an answer starts quickly. */
@@ -154,6 +178,8 @@ export function budgetOfFacts(facts: MachineFacts): MemoryBudget | null {
       kind: 'shared',
       totalBytes: total,
       splits: [now, ...(carveOut > 0 ? carveOutSplits(total) : [])],
+      setting: 'as it is set now',
+      raisedBy: valueOf(unifiedMemory.gttLimitBytes) === undefined ? null : 'ttm.pages_limit',
     };
   }
   const gpus = (valueOf(facts.gpus) ?? []).flatMap((gpu) => {

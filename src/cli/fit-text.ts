@@ -1,6 +1,6 @@
-import type { Fit, FitVerdict, SplitFit } from '../advise/index.ts';
+import type { Fit, FitVerdict, SharedRemedies, SplitFit } from '../advise/index.ts';
 import type { MemoryKind, MemoryLine } from '../model/index.ts';
-import { bytes, formatBytes, type Bytes } from '../units/index.ts';
+import { bytes, formatBytes, GIB, type Bytes } from '../units/index.ts';
 
 /** A line of the table: what, on each GPU, in the system's memory. */
 type FitRow = readonly [what: string, ...places: readonly string[]];
@@ -100,14 +100,16 @@ export function fitSentence(fit: Fit, contextTokens: number): string | null {
   const { verdict, longestContextTokens, largestMix, reduced } = fit;
   if (verdict === null) return null;
   const context = `${contextTokens} tokens`;
-  if (verdict === 'fits') return `Fits, with a context of ${context}.`;
+  if (verdict === 'fits') return fittingSentence(fit, context);
   const reason =
     verdict === 'starves'
       ? `Loads with a context of ${context}, but leaves the rest of the system too little.`
       : `Does not fit with a context of ${context}.`;
   const remedies = [
-    ...(longestContextTokens === null ? [] : [`a context of up to ${longestContextTokens} tokens fits`]),
-    ...(largestMix === null ? [] : [`at this context ${largestMix} fits`]),
+    ...(longestContextTokens === null
+      ? []
+      : [`a context of up to ${longestContextTokens} tokens fits${asItIs(fit)}`]),
+    ...(largestMix === null ? [] : [`at this context ${largestMix} fits${mixAsItIs(fit)}`]),
     ...(reduced === null
       ? []
       : [
@@ -115,6 +117,55 @@ export function fitSentence(fit: Fit, contextTokens: number): string | null {
         ]),
   ];
   return remedies.length === 0 ? reason : `${reason} But ${remedies.join(', and ')}.`;
+}
+
+function fittingSentence({ sharing, splits }: Fit, context: string): string {
+  if (sharing === null || splits.length < 2) return `Fits, with a context of ${context}.`;
+  if (sharing.verdict === 'fits') return `Fits ${sharing.setting}, with a context of ${context}.`;
+  const remedies = sharing.remedies === null ? [] : remedyTexts(sharing.remedies);
+  const how = remedies.length === 0 ? 'one of the divisions below' : remedies.join(', or ');
+  return `Fits only with ${how}. With a context of ${context} it does not ${sharing.setting}.`;
+}
+
+function remedyTexts(remedies: SharedRemedies): string[] {
+  const { carveOutBytes, isLargerCarveOutEnough, ttmLimitPages, iogpuLimitMib } = remedies;
+  const orMore = isLargerCarveOutEnough ? ' or more' : '';
+  return [
+    ...(carveOutBytes === null
+      ? []
+      : [`a carve-out of ${Math.round(carveOutBytes / GIB)} GB${orMore} in the firmware`]),
+    ...(ttmLimitPages === null
+      ? []
+      : [
+          `ttm.pages_limit=${ttmLimitPages} or more (pages of 4 KiB) on the command line of the Linux kernel`,
+        ]),
+    ...(iogpuLimitMib === null ? [] : [`sudo sysctl iogpu.wired_limit_mb=${iogpuLimitMib} or more`]),
+  ];
+}
+
+const ENLARGED = ' with as much memory for the GPU as the system can spare';
+
+/** How long a context may be with the memory divided as it is, where that is shorter; else nothing. */
+function asItIs({ sharing, splits, longestContextTokens }: Fit): string {
+  const current = splits[0]?.longestContextTokens ?? null;
+  if (sharing === null || splits.length === 0 || current === longestContextTokens) return '';
+  const now = current === null ? 'none does' : `${current} do`;
+  return `${ENLARGED} (${sharing.setting} ${now})`;
+}
+
+const mixAsItIs = ({ sharing }: Fit): string => (sharing?.holdsLargestMix === false ? ENLARGED : '');
+
+/** How far contexts and quantisations may grow where the wanted ones fit. */
+export function roomSentences(fit: Fit, contextTokens: number): string[] {
+  const { verdict, longestContextTokens, largestMix } = fit;
+  if (verdict !== 'fits') return [];
+  return [
+    // A longer one than the model was trained for is not looked for: the note on the context says so.
+    ...(longestContextTokens === null || longestContextTokens < contextTokens
+      ? []
+      : [`The longest context that fits is ${longestContextTokens} tokens${asItIs(fit)}.`]),
+    ...(largestMix === null ? [] : [`The largest quantisation that fits is ${largestMix}${mixAsItIs(fit)}.`]),
+  ];
 }
 
 /** A line of the table of memory splits. */

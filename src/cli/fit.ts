@@ -29,7 +29,15 @@ import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { checkDraft, companionNotes, projectorOf } from './fit-companions.ts';
 import type { FitFlags } from './fit-options.ts';
-import { FIT_BAR_KEY, fitBars, fitPlaces, fitRows, fitSentence, splitRows } from './fit-text.ts';
+import {
+  FIT_BAR_KEY,
+  fitBars,
+  fitPlaces,
+  fitRows,
+  fitSentence,
+  roomSentences,
+  splitRows,
+} from './fit-text.ts';
 import { knownModels, knownModelsNaming } from './known-models.ts';
 import { warnOfOtherTypes } from './other-types.ts';
 import { printDocument, printTable } from './output.ts';
@@ -324,10 +332,7 @@ function print(
   if (smaller !== null) context.stdout(smaller);
   if (note !== null) context.stdout(note);
   for (const each of beside) context.stdout(each);
-  if (fit.longestContextTokens !== null && fit.verdict === 'fits') {
-    context.stdout(`The longest context that fits is ${fit.longestContextTokens} tokens.`);
-  }
-  if (fit.largestMix !== null) context.stdout(`The largest quantisation that fits is ${fit.largestMix}.`);
+  for (const each of roomSentences(fit, settings.contextTokens)) context.stdout(each);
   if (fit.splits.length > 1) {
     context.stdout(`\nWhat the division of the memory changes:`);
     printTable(
