@@ -1,4 +1,10 @@
-import { readModelRecords, readOwnModels, removeOwnModel, writeOwnModel } from '../catalog/host/index.ts';
+import {
+  CatalogDataError,
+  readModelRecords,
+  readOwnModels,
+  removeOwnModel,
+  writeOwnModel,
+} from '../catalog/host/index.ts';
 import { hiddenBy, type ModelRecord } from '../catalog/index.ts';
 import {
   shapeFieldsOfConfig,
@@ -52,7 +58,16 @@ export async function addModel(source: string, flags: AddFlags, context: CliCont
  */
 export async function removeModel(id: string, context: CliContext): Promise<ExitCode> {
   const folder = ownModelsDirectory(context.paths);
-  const record = readOwnModels(folder).find((each) => each.id === id);
+  let own: readonly ModelRecord[];
+  try {
+    own = readOwnModels(folder);
+  } catch (error) {
+    // A file that cannot be read stops every command, and is to be removed by this one.
+    if (!(error instanceof CatalogDataError && (await removeOwnModel(folder, id)))) throw error;
+    context.stdout(`${id} was removed.`);
+    return 0;
+  }
+  const record = own.find((each) => each.id === id);
   if (record === undefined) {
     throw new CommandFailure(
       readModelRecords().some((each) => each.id === id)

@@ -11,7 +11,17 @@ import { readModelRecords } from './read-models.ts';
  * @throws CatalogDataError naming the file and the field that is wrong.
  */
 export function readOwnModels(folder: string): readonly ModelRecord[] {
-  return existsSync(folder) ? readModelRecords(pathToFileURL(`${folder}${path.sep}`)) : [];
+  if (!existsSync(folder)) return [];
+  try {
+    return readModelRecords(pathToFileURL(`${folder}${path.sep}`));
+  } catch (error) {
+    if (!(error instanceof CatalogDataError)) throw error;
+    const problem = error.message.replace(/; repair or reinstall it\.$/, '.');
+    throw new CatalogDataError(
+      `A model that you added cannot be read: ${problem}\nMend that file, or delete it (ridgepoint models remove, with the name of the file without .json).`,
+      { cause: error },
+    );
+  }
 }
 
 /**
@@ -49,9 +59,11 @@ export async function writeOwnModel(folder: string, record: ModelRecord): Promis
   return target;
 }
 
-/** Removes a model that a user added. @returns whether there was one. */
+/** Removes a model that a user added, whether or not its file can be read. @returns whether there was one. */
 export async function removeOwnModel(folder: string, id: string): Promise<boolean> {
-  if (!readOwnModels(folder).some((record) => record.id === id)) return false;
-  await rm(path.join(folder, `${id}.json`));
+  // An id is the name of a file of this folder, and never a way out of it.
+  const file = path.join(folder, `${id}.json`);
+  if (path.basename(file) !== `${id}.json` || !existsSync(file)) return false;
+  await rm(file);
   return true;
 }
