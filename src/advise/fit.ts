@@ -94,12 +94,6 @@ export const backendOf = (budget: MemoryBudget | null): ComputeBackend =>
 /** Contexts are sized in steps of this many tokens, as the engine pads them. */
 const CONTEXT_STEP = 256;
 
-/**
- * Sequences that a context may have (`LLAMA_MAX_SEQ`, src/llama-cparams.h): the constructor of `llama_context` refuses
- * more, in these words, after the checks of `llama_init_from_model` (src/llama-context.cpp, release v0.5.0).
- */
-const MOST_SEQUENCES = 256;
-
 /** Says what a model takes and whether a machine has it; or why the engine refuses the settings. */
 export function fitModel(request: FitRequest): Fit | { readonly unsupported: string } {
   const { shape, mix, settings, budget, mixes } = request;
@@ -114,9 +108,6 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   const weights = weightsIn(mix);
   const breakdown = memoryOf(weights, settings, placement, backend);
   if ('unsupported' in breakdown) return breakdown;
-  if (settings.sequences > MOST_SEQUENCES) {
-    return { unsupported: `n_seq_max must be <= ${MOST_SEQUENCES}` };
-  }
   const none = { splits: [], longestContextTokens: null, largestMix: null, partial: null, reduced: null };
   if (budget === null)
     return {

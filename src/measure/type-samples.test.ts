@@ -29,6 +29,11 @@ describe('the samples of types', () => {
 });
 
 describe('the rates of types in a model', () => {
+  const of = (type: GgmlTypeName, rate: number) => ({
+    type,
+    flopPerSecond: flopPerSecond(1e11),
+    bytesPerSecond: bytesPerSecond(rate),
+  });
   const truth: Partial<Record<GgmlTypeName, number>> = { Q8_0: 26e9, Q4_K: 35e9, Q5_K: 28e9 };
   const samples = typeSamples(shape, ['Q4_K', 'Q5_K', 'Q8_0']);
   const roundOf = ({ bytesBetween }: TypeSample, slow = 1): SampleRound => {
@@ -72,13 +77,17 @@ describe('the rates of types in a model', () => {
   });
 
   it('replace those of single products, and tell what types without a sample lose', () => {
-    const of = (type: GgmlTypeName, rate: number) => ({
-      type,
-      flopPerSecond: flopPerSecond(1e11),
-      bytesPerSecond: bytesPerSecond(rate),
-    });
     const rates = withSampledRates([of('Q8_0', 40e9), of('MXFP4', 30e9)], new Map([['Q8_0', 26e9]]));
     expect(rates.map((rate) => rate.bytesPerSecond)).toEqual([26e9, 30e9 * (26 / 40)]);
     expect(rates.map((rate) => rate.flopPerSecond)).toEqual([1e11, 1e11]);
+  });
+
+  it('that other programs disturbed are not believed: the type loses what the others lose', () => {
+    const sampled = new Map([
+      ['Q8_0', 5.5e9],
+      ['Q4_K', 30e9],
+    ]);
+    const rates = withSampledRates([of('Q8_0', 40e9), of('Q4_K', 40e9)], sampled);
+    expect(rates.map((rate) => rate.bytesPerSecond)).toEqual([30e9, 30e9]);
   });
 });

@@ -1,5 +1,6 @@
 import { sampleLayers, tensorsOf, type GgmlTypeName, type MixName, type ModelShape } from '../model/index.ts';
 import { median, sortSamples } from '../stats/index.ts';
+import { bytesPerSecond } from '../units/index.ts';
 import type { TypeRates } from './ceilings.ts';
 
 /** Some layers of one model in one type, run with two numbers of layers. */
@@ -120,21 +121,28 @@ export function sampledRates(timed: readonly TimedSample[]): ReadonlyMap<string,
 }
 
 /**
- * Rates of products with those of generation replaced by what layers of models reach. A model reads weights that the
- * engine did not repack from its file, and each matrix after others: on two cores of a Zen 4 Q8_0 came to 26 GB/s
- * where single products in memory of their own came to 41. Types without a sample lose what the others lose.
+ * What layers may reach of the rate of single products: 0.61 was the least on a machine with nothing else to do (two
+ * cores of a Zen 4, Q8_0, 25 of 41 GB/s); the two are timed minutes apart, and machines drift. What lies outside tells
+ * of other programs.
+ */
+const BELIEVABLE_SHARE = { least: 0.5, most: 1.5 } as const;
+
+/**
+ * Rates of products with those of generation replaced by what layers of models reach. Types without a sample, or with
+ * one that is not believable, lose what the others lose.
  */
 export function withSampledRates(
   types: readonly TypeRates[],
   sampled: ReadonlyMap<string, number>,
 ): readonly TypeRates[] {
-  const lost = types.flatMap(({ type, bytesPerSecond }) => {
-    const rate = sampled.get(type);
-    return rate === undefined ? [] : [rate / bytesPerSecond];
-  });
-  const usual = lost.length === 0 ? 1 : median(sortSamples(lost));
+  const shares = new Map<string, number>();
+  for (const each of types) {
+    const share = (sampled.get(each.type) ?? Number.NaN) / each.bytesPerSecond;
+    if (share >= BELIEVABLE_SHARE.least && share <= BELIEVABLE_SHARE.most) shares.set(each.type, share);
+  }
+  const usual = shares.size === 0 ? 1 : median(sortSamples([...shares.values()]));
   return types.map((each) => ({
     ...each,
-    bytesPerSecond: (sampled.get(each.type) ?? each.bytesPerSecond * usual) as typeof each.bytesPerSecond,
+    bytesPerSecond: bytesPerSecond(each.bytesPerSecond * (shares.get(each.type) ?? usual)),
   }));
 }

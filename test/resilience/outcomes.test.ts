@@ -117,8 +117,14 @@ describe.skipIf(process.platform !== 'linux')('a worker that is stopped', () => 
     // The first worker only describes the engine.
     await until(() => workerOf(home) !== null, 5000);
     const first = workerOf(home);
-    await until(() => workerOf(home) !== null && workerOf(home) !== first, 5000);
-    const worker = workerOf(home);
+    let worker: number | null = null;
+    // Seen twice: one that has just ended may still be listed.
+    await until(() => {
+      const seen = workerOf(home);
+      const stays = seen !== null && seen !== first && seen === worker;
+      worker = seen;
+      return stays;
+    }, 5000);
     if (worker === null) throw new Error('there is no worker');
     process.kill(worker, 'SIGSTOP');
     const { exitCode, stderr } = await command.ended;

@@ -89,8 +89,20 @@ function layersWithCache(shape: ModelShape): number[] {
   return shape.kvHeads.flatMap((heads, layer) => (layer < own && (!hybrid || heads > 0) ? [layer] : []));
 }
 
-/** The checks of `llama_init_from_model` (src/llama-context.cpp), in its order and words. */
+/** `LLAMA_MAX_SEQ`, src/llama-cparams.h. */
+const MOST_SEQUENCES = 256;
+
+/**
+ * The checks of `llama_init_from_model` and then of the constructor of `llama_context` (src/llama-context.cpp), in their
+ * order and words.
+ */
 export function refusalOf(shape: ModelShape, context: ResolvedContext): Unsupported | null {
+  const refusal = cacheTypeRefusal(shape, context);
+  if (refusal !== null || context.sequences <= MOST_SEQUENCES) return refusal;
+  return { unsupported: `n_seq_max must be <= ${MOST_SEQUENCES}` };
+}
+
+function cacheTypeRefusal(shape: ModelShape, context: ResolvedContext): Unsupported | null {
   const { cacheTypeK, cacheTypeV, flashAttention } = context;
   const name = (type: GgmlTypeName): string => (type.startsWith('I') ? type.toLowerCase() : ggmlName(type));
   if (keepsKeysOnly(shape) && cacheTypeK !== cacheTypeV) {
