@@ -1,6 +1,6 @@
-import type { ExpertShape } from '../../shape.ts';
+import { isExpertLayer, type ExpertShape } from '../../shape.ts';
 import type { GraphScope } from './graph-scope.ts';
-import { activate, type Activation } from './network.ts';
+import { activate, network, SHARED, type Activation } from './network.ts';
 import { OP, UNARY } from './operations.ts';
 import type { Tensor } from './tensor-store.ts';
 
@@ -158,4 +158,16 @@ function sumOfExperts({ graph }: GraphScope, result: Tensor, used: number): Tens
     graph.expand(next);
     return next;
   }, first);
+}
+
+/** Experts that a sigmoid chooses, beside the shared one; in layers without experts the dense network. */
+export function sigmoidExpertsOrNetwork(scope: GraphScope, layer: number, normed: Tensor): Tensor {
+  const { experts } = scope.shape;
+  if (experts === null || !isExpertLayer(scope.shape, layer)) return network(scope, layer, normed);
+  const routed = mixtureOfExperts(scope, layer, normed, experts, {
+    gating: 'sigmoid',
+    normed: true,
+    scaled: false,
+  });
+  return scope.graph.add(routed, network(scope, layer, normed, 'silu', SHARED));
 }

@@ -1,7 +1,6 @@
 import { indexerOf } from '../../../architectures/latent-attention.ts';
-import { isExpertLayer } from '../../../shape.ts';
 import { cachedKeys, writeKeys } from '../attention.ts';
-import { mixtureOfExperts } from '../experts.ts';
+import { sigmoidExpertsOrNetwork } from '../experts.ts';
 import type { GraphScope } from '../graph-scope.ts';
 import {
   cacheInputs,
@@ -11,7 +10,6 @@ import {
   rotationInput,
   type CacheInputs,
 } from '../inputs.ts';
-import { network, SHARED } from '../network.ts';
 import { OP, TYPE, type TypeId } from '../operations.ts';
 import type { Tensor } from '../tensor-store.ts';
 import { attendToLatent, latentHeads } from './latent.ts';
@@ -57,7 +55,7 @@ export function indexedDecoder(scope: GraphScope, layers: readonly number[]): vo
     const row = (a: Tensor): Tensor => (isLast ? graph.getRows(a, outputs) : a);
     const sum = graph.add(row(mixed), row(stream));
     stream = graph.add(
-      feedForward(scope, layer, scope.rmsNorm(sum, scope.of(layer, 'ffn_norm.weight'))),
+      sigmoidExpertsOrNetwork(scope, layer, scope.rmsNorm(sum, scope.of(layer, 'ffn_norm.weight'))),
       sum,
     );
   });
@@ -185,15 +183,4 @@ export function maskOfChosen({ graph }: GraphScope, mask: Tensor, chosen: Tensor
   const shown = graph.setRows(values, zeros, rows);
   const [nbs2, nbs3] = [graph.nb(shown, 2), graph.nb(shown, 3)];
   return graph.add(graph.view4d(shown, cells, tokens, 1, streams, nbs2, nbs3, nbs3), mask);
-}
-
-function feedForward(scope: GraphScope, layer: number, normed: Tensor): Tensor {
-  const { experts } = scope.shape;
-  if (experts === null || !isExpertLayer(scope.shape, layer)) return network(scope, layer, normed);
-  const routed = mixtureOfExperts(scope, layer, normed, experts, {
-    gating: 'sigmoid',
-    normed: true,
-    scaled: false,
-  });
-  return scope.graph.add(routed, network(scope, layer, normed, 'silu', SHARED));
 }

@@ -1,8 +1,7 @@
 import { isExpertLayer, isRecurrentLayer } from '../../../shape.ts';
-import { mixtureOfExperts } from '../experts.ts';
+import { mixtureOfExperts, sigmoidExpertsOrNetwork } from '../experts.ts';
 import type { GraphScope } from '../graph-scope.ts';
 import { cacheInputs, embeddings, outputRows, type CacheInputs } from '../inputs.ts';
-import { network, SHARED } from '../network.ts';
 import { OP, UNARY } from '../operations.ts';
 import type { Tensor } from '../tensor-store.ts';
 import { kimiDelta } from './delta-net.ts';
@@ -55,20 +54,9 @@ export function kimiLinear(scope: GraphScope, layers: readonly number[]): void {
     const row = (a: Tensor): Tensor => (index === layers.length - 1 ? graph.getRows(a, outputs) : a);
     const sum = graph.add(row(mixed), row(stream));
     const again = scope.rmsNorm(sum, scope.of(layer, 'ffn_norm.weight'));
-    stream = graph.add(linearNetwork(scope, layer, again), sum);
+    stream = graph.add(sigmoidExpertsOrNetwork(scope, layer, again), sum);
   });
   finish(scope, stream);
-}
-
-function linearNetwork(scope: GraphScope, layer: number, normed: Tensor): Tensor {
-  const { experts } = scope.shape;
-  if (experts === null || !isExpertLayer(scope.shape, layer)) return network(scope, layer, normed);
-  const routed = mixtureOfExperts(scope, layer, normed, experts, {
-    gating: 'sigmoid',
-    normed: true,
-    scaled: false,
-  });
-  return scope.graph.add(routed, network(scope, layer, normed, 'silu', SHARED));
 }
 
 /** Layers after which Kimi K3 banks its residual stream (`attn_res.block_size` of the published model). */

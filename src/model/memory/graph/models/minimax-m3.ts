@@ -1,5 +1,5 @@
 import { indexerOf } from '../../../architectures/latent-attention.ts';
-import { isExpertLayer, ofLayer } from '../../../shape.ts';
+import { ofLayer } from '../../../shape.ts';
 import {
   attendToCache,
   cachedKeys,
@@ -10,10 +10,9 @@ import {
   writeValues,
   type Heads,
 } from '../attention.ts';
-import { mixtureOfExperts } from '../experts.ts';
+import { sigmoidExpertsOrNetwork } from '../experts.ts';
 import type { GraphScope } from '../graph-scope.ts';
 import { cacheInputs, embeddings, outputRows, positions, type CacheInputs } from '../inputs.ts';
-import { network, SHARED } from '../network.ts';
 import { OP, TYPE } from '../operations.ts';
 import type { Tensor } from '../tensor-store.ts';
 import { finish } from './logits.ts';
@@ -71,7 +70,7 @@ export function minimaxM3(scope: GraphScope, layers: readonly number[]): void {
     const row = (a: Tensor): Tensor => (index === layers.length - 1 ? graph.getRows(a, outputs) : a);
     const sum = graph.add(row(mixed), row(stream));
     stream = graph.add(
-      feedForward(scope, layer, scope.rmsNorm(sum, scope.of(layer, 'ffn_norm.weight'))),
+      sigmoidExpertsOrNetwork(scope, layer, scope.rmsNorm(sum, scope.of(layer, 'ffn_norm.weight'))),
       sum,
     );
   });
@@ -100,17 +99,6 @@ function indexerHeads(
     return graph.rope(scope.rmsNorm(rows, scope.of(layer, `indexer.${name}_norm.weight`)), rotated);
   };
   return { query: part('q', heads), key: part('k', 1) };
-}
-
-function feedForward(scope: GraphScope, layer: number, normed: Tensor): Tensor {
-  const { experts } = scope.shape;
-  if (experts === null || !isExpertLayer(scope.shape, layer)) return network(scope, layer, normed);
-  const routed = mixtureOfExperts(scope, layer, normed, experts, {
-    gating: 'sigmoid',
-    normed: true,
-    scaled: false,
-  });
-  return scope.graph.add(routed, network(scope, layer, normed, 'silu', SHARED));
 }
 
 /** One stream after the other: each head of the indexer chooses the blocks of a group of heads. */
