@@ -94,6 +94,8 @@ export function carveOutSplits(totalBytes: Bytes): MemorySplit[] {
   });
 }
 
+const MAC_LIMIT_RAISED = 'iogpu.wired_limit_mb raised';
+
 /** The one or two ways in which a GPU without a carve-out may use the memory that it shares. */
 function limitSplits(totalBytes: Bytes, defaultBytes: Bytes, raisedName: string | null): MemorySplit[] {
   const split = { carveOutBytes: bytes(0), systemBytes: totalBytes };
@@ -142,7 +144,7 @@ export function budgetOfDevice(
     return {
       kind: 'shared',
       totalBytes: total,
-      splits: limitSplits(total, limit, 'iogpu.wired_limit_mb raised'),
+      splits: limitSplits(total, limit, MAC_LIMIT_RAISED),
       setting,
       raisedBy: 'iogpu.wired_limit_mb',
     };
@@ -156,31 +158,69 @@ export function budgetOfDevice(
 /** The value of a fact that is known. The types of `machine` alone are imported, so that an answer starts quickly. */
 const valueOf = <T>(fact: Fact<T>): T | undefined => (fact.known ? fact.value : undefined);
 
+/**
+ * The part of its memory that macOS lets the GPU of a Mac use (`recommendedMaxWorkingSetSize` of Metal) by default: two
+ * thirds up to 36 GiB, three quarters above, as `defaultGpuShare` of the catalogue has it. llama.cpp logged 10922.67 MB
+ * of 16 GB (github.com/abetlen/llama-cpp-python/issues/687) and 21845.34 MB of 32 GB
+ * (github.com/ggml-org/llama.cpp/pull/2011), and of 64 GB about 47 can be had
+ * (github.com/ggml-org/llama.cpp/issues/1870). macOS 26 gives a Mac of 128 GB more, 107.5
+ * (github.com/antirez/ds4/pull/893), which is not counted on.
+ */
+const MAC_GPU_SHARES = [
+  { upToBytes: 36 * GIB, fraction: 0.667 },
+  { upToBytes: Number.POSITIVE_INFINITY, fraction: 0.75 },
+] as const;
+
+function macLimit(totalBytes: Bytes): Bytes {
+  const share = MAC_GPU_SHARES.find(({ upToBytes }) => totalBytes <= upToBytes);
+  return bytes(totalBytes * (share?.fraction ?? DEFAULT_SHARED_FRACTION));
+}
+
+const AS_SET = 'as it is set now';
+
+/** The memory is divided as was read; beside it, what could be set. */
+function sharedBudgetOfFacts({ unifiedMemory, os }: MachineFacts, systemBytes: Bytes): MemoryBudget {
+  const isMac = valueOf(os.kernel)?.startsWith('Darwin ') === true;
+  const gttLimit = valueOf(unifiedMemory.gttLimitBytes);
+  const carveOut = valueOf(unifiedMemory.carveOutBytes) ?? bytes(0);
+  const total = bytes(systemBytes + carveOut);
+  const now: MemorySplit = {
+    name: AS_SET,
+    carveOutBytes: carveOut,
+    sharedLimitBytes:
+      gttLimit ??
+      valueOf(unifiedMemory.gpuUsableBytes) ??
+      (isMac ? macLimit(systemBytes) : bytes(systemBytes * DEFAULT_SHARED_FRACTION)),
+    systemBytes,
+    isDefaultLimit: true,
+  };
+  const others = carveOut > 0 ? carveOutSplits(total) : [];
+  const most = bytes(Math.max(0, systemBytes - systemReserve(total)));
+  const raisedBy = isMac ? 'iogpu.wired_limit_mb' : gttLimit === undefined ? null : 'ttm.pages_limit';
+  const raised: MemorySplit = {
+    ...now,
+    name: isMac ? MAC_LIMIT_RAISED : `${AS_SET}, GTT raised`,
+    sharedLimitBytes: most,
+    isDefaultLimit: false,
+  };
+  const isOffered =
+    raisedBy !== null &&
+    most > now.sharedLimitBytes &&
+    !others.some(({ carveOutBytes }) => carveOutBytes === carveOut);
+  return {
+    kind: 'shared',
+    totalBytes: total,
+    splits: [now, ...(isOffered ? [raised] : []), ...others],
+    setting: AS_SET,
+    raisedBy,
+  };
+}
+
 /** The budget of the machine that the facts are of; null where its memory could not be read. */
 export function budgetOfFacts(facts: MachineFacts): MemoryBudget | null {
   const systemBytes = valueOf(facts.memory.totalBytes) ?? null;
-  const { unifiedMemory } = facts;
-  if (valueOf(unifiedMemory.unified) === true && systemBytes !== null) {
-    const carveOut = valueOf(unifiedMemory.carveOutBytes) ?? bytes(0);
-    const shared =
-      valueOf(unifiedMemory.gttLimitBytes) ??
-      valueOf(unifiedMemory.gpuUsableBytes) ??
-      bytes(systemBytes * DEFAULT_SHARED_FRACTION);
-    const total = bytes(systemBytes + carveOut);
-    const now: MemorySplit = {
-      name: 'as it is set now',
-      carveOutBytes: carveOut,
-      sharedLimitBytes: shared,
-      systemBytes,
-      isDefaultLimit: true,
-    };
-    return {
-      kind: 'shared',
-      totalBytes: total,
-      splits: [now, ...(carveOut > 0 ? carveOutSplits(total) : [])],
-      setting: 'as it is set now',
-      raisedBy: valueOf(unifiedMemory.gttLimitBytes) === undefined ? null : 'ttm.pages_limit',
-    };
+  if (valueOf(facts.unifiedMemory.unified) === true && systemBytes !== null) {
+    return sharedBudgetOfFacts(facts, systemBytes);
   }
   const gpus = (valueOf(facts.gpus) ?? []).flatMap((gpu) => {
     const own = valueOf(gpu.memoryTotalBytes);
