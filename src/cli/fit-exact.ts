@@ -2,34 +2,55 @@ import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { CACHE_TYPES, isCacheType, type CacheType, type ContextMemory } from '../engine/index.ts';
+import { compareWithEngine, type ComparedFigure, type EngineComparison } from '../advise/index.ts';
+import {
+  CACHE_TYPES,
+  isCacheType,
+  type CacheType,
+  type ContextMemory,
+  type EngineDevice,
+} from '../engine/index.ts';
 import { writeSparse } from '../model/host/index.ts';
-import type { ContextMemorySettings, MixName, ModelShape, Placement } from '../model/index.ts';
-import { formatBytes } from '../units/index.ts';
+import {
+  COMPUTE_BACKENDS,
+  memoryOf,
+  tensorsOf,
+  type ContextMemorySettings,
+  type MixName,
+  type ModelShape,
+  type Placement,
+} from '../model/index.ts';
+import { bytes, formatBytes, KIB } from '../units/index.ts';
 import { chooseEngine } from './bench-engine.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure } from './exit.ts';
 import { printTable } from './output.ts';
 
-/** The engine's own account, and which engine gave it. */
+/** The engine's own account, which engine gave it, and how it compares with what is computed. */
 export interface EngineAccount extends ContextMemory {
   readonly engineId: string;
+  /** GPUs that the engine has here; 0: it computes on the processor. */
+  readonly gpus: number;
+  readonly comparison: EngineComparison;
 }
 
 /**
- * Lets llama.cpp lay out the model on this machine's devices, from a file whose weights are a hole.
+ * Lets llama.cpp lay out the model on this machine's devices, from a file whose weights are a hole, and computes the
+ * same for the same devices, whatever machine was asked for.
  * @throws CommandFailure when it refuses the settings, EngineFailure when it cannot be asked.
  */
 export async function askEngine(
   shape: ModelShape,
   mix: MixName,
   settings: ContextMemorySettings,
-  placement: Placement,
+  wanted: Placement,
   context: CliContext,
 ): Promise<EngineAccount> {
-  const { embedded } = await chooseEngine({ kind: 'embedded' }, null, context);
+  const { embedded, description, onGpu } = await chooseEngine({ kind: 'embedded' }, null, context);
   if (embedded === null)
     throw new CommandFailure('--exact needs the embedded engine; install ridgepoint again.');
+  const gpus = onGpu ? gpusOf(description.devices) : [];
+  const placement = placementOn(gpus, wanted);
   const file = path.join(tmpdir(), `ridgepoint-fit-${randomUUID()}.gguf`);
   try {
     await writeSparse({ shape, mix }, file);
@@ -53,10 +74,40 @@ export async function askEngine(
     if (outcome === undefined || 'refusal' in outcome) {
       throw new CommandFailure(`llama.cpp refuses these settings: ${outcome?.refusal ?? 'it said nothing'}.`);
     }
-    return { engineId: embedded.id, ...outcome };
+    const backend = COMPUTE_BACKENDS[gpus.length > 0 ? 'vulkan' : 'cpu'];
+    const computed = memoryOf({ shape, tensors: tensorsOf(shape, mix) }, settings, placement, backend);
+    if ('unsupported' in computed) {
+      throw new CommandFailure(
+        `llama.cpp takes these settings, which were thought to be refused (${computed.unsupported}).`,
+      );
+    }
+    const comparison = compareWithEngine(outcome, computed);
+    return { engineId: embedded.id, gpus: gpus.length, comparison, ...outcome };
   } finally {
     await rm(file, { force: true });
   }
+}
+
+/** The devices that llama.cpp takes: the GPUs, or else the integrated ones (`llama_prepare_model_devices`, src/llama.cpp). */
+function gpusOf(devices: readonly EngineDevice[]): readonly EngineDevice[] {
+  const gpus = devices.filter(({ kind }) => kind === 'gpu');
+  return gpus.length > 0 ? gpus : devices.filter(({ kind }) => kind === 'integrated-gpu');
+}
+
+/** Names the shares of several GPUs, so that both divide the layers alike; a share too many names no device here. */
+function placementOn(
+  gpus: readonly EngineDevice[],
+  { gpuLayers, cpuMoeLayers, deviceShares }: Placement,
+): Placement {
+  const placement = { gpuLayers, cpuMoeLayers };
+  if (gpus.length < 2) return placement;
+  return {
+    ...placement,
+    deviceShares: gpus.map(
+      ({ freeBytes, totalBytes }, device) =>
+        (deviceShares === undefined ? (freeBytes ?? totalBytes) : deviceShares[device]) ?? 0,
+    ),
+  };
 }
 
 function engineCacheType(type: ContextMemorySettings['cacheTypeK']): CacheType {
@@ -67,21 +118,61 @@ function engineCacheType(type: ContextMemorySettings['cacheTypeK']): CacheType {
   );
 }
 
-export function printEngine(account: EngineAccount, context: CliContext): void {
-  context.stdout(`\nWhat ${account.engineId} would allocate on this machine:`);
+const KINDS: Readonly<Record<ComparedFigure['kind'], string>> = {
+  weights: 'weights',
+  'cache-and-state': 'KV cache and state',
+  compute: 'compute buffers',
+};
+
+/** @param otherMachine - the one that was asked for; null: this one. */
+export function printEngine(account: EngineAccount, otherMachine: string | null, context: CliContext): void {
+  const { figures } = account.comparison;
+  context.stdout(`\nWhat ${account.engineId} would allocate on this machine, and what is computed for it:`);
   printTable(
     context,
     [
-      { title: 'buffer' },
-      { title: 'weights', align: 'right' },
-      { title: 'KV cache and state', align: 'right' },
-      { title: 'compute', align: 'right' },
+      { title: '' },
+      { title: '' },
+      { title: 'computed', align: 'right' },
+      { title: 'llama.cpp', align: 'right' },
+      { title: 'bytes more', align: 'right' },
     ],
-    account.buffers.map(({ name, modelBytes, contextBytes, computeBytes }) => [
-      name,
-      formatBytes(modelBytes),
-      formatBytes(contextBytes),
-      formatBytes(computeBytes),
+    figures.map((figure) => [
+      KINDS[figure.kind],
+      placeOf(figure, account.gpus),
+      formatBytes(figure.computedBytes),
+      formatBytes(figure.engineBytes),
+      String(figure.differenceBytes),
     ]),
   );
+  for (const each of comparisonSentences(account, otherMachine)) context.stdout(each);
+}
+
+const placeOf = ({ gpu }: Pick<ComparedFigure, 'gpu'>, gpus: number): string =>
+  gpu === null ? 'system memory' : gpus > 1 ? `GPU ${gpu}` : 'GPU';
+
+/** Whether both are the same, and of which machine that is said. */
+export function comparisonSentences(
+  { comparison, engineId, gpus }: Pick<EngineAccount, 'comparison' | 'engineId' | 'gpus'>,
+  otherMachine: string | null,
+): string[] {
+  const differing = comparison.figures.filter(({ differenceBytes }) => differenceBytes !== 0);
+  const texts = differing.map((figure) => {
+    const size = Math.abs(figure.differenceBytes);
+    const more = figure.differenceBytes > 0 ? 'more' : 'less';
+    const inUnits = size < KIB ? '' : ` (${formatBytes(bytes(size))})`;
+    return `${size} bytes${inUnits} ${more} for ${KINDS[figure.kind]}, ${placeOf(figure, gpus)}`;
+  });
+  const estimate = gpus > 1 ? ' On several GPUs compute buffers are estimated.' : '';
+  const device = gpus === 0 ? 'the processor' : gpus === 1 ? 'the GPU' : `${gpus} GPUs`;
+  return [
+    comparison.isEqual
+      ? 'Both are equal to the byte.'
+      : `They differ: llama.cpp takes ${texts.join('; ')}.${estimate}`,
+    ...(otherMachine === null
+      ? []
+      : [
+          `This is the answer of ${engineId} for ${device} of this machine, not of ${otherMachine}, which it cannot see.`,
+        ]),
+  ];
 }

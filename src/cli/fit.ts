@@ -124,7 +124,12 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
     },
     context,
   );
-  if (exact !== null) (await import('./fit-exact.ts')).printEngine(exact, context);
+  if (exact !== null)
+    (await import('./fit-exact.ts')).printEngine(
+      exact,
+      flags.machine === undefined ? null : machine.name,
+      context,
+    );
   return 0;
 }
 
