@@ -1,11 +1,5 @@
 import { bytes, type Bytes } from '../units/index.ts';
-import {
-  bytesPerWeight,
-  elementCount,
-  tensorBytes,
-  type Dimensions,
-  type GgmlTypeName,
-} from './ggml-types.ts';
+import { elementCount, tensorBytes, type Dimensions, type GgmlTypeName } from './ggml-types.ts';
 import type { MixName } from './mixes.ts';
 import { quantisationFacts, TensorTyping } from './quantisation/types-in-mix.ts';
 import { architectureOf } from './architectures/registry.ts';
@@ -41,11 +35,8 @@ export function tensorsOf(shape: ModelShape, mix: MixName, layers?: readonly num
       );
     }
   }
-  const whole = untypedTensors(shape, architecture);
-  const types = new TensorTyping(
-    whole,
-    quantisationFacts(shape, architecture.nativeExpertType ?? null),
-  ).typesIn(mix);
+  const { tensors: whole, typing } = listedTensors(shape, architecture);
+  const types = typing.typesIn(mix);
   if (layers === undefined) return whole.map((tensor, index) => typedTensor(tensor, types[index] ?? 'F32'));
   const typeOf = new Map(whole.map(({ name }, index) => [name, types[index] ?? 'F32']));
   const typed = (tensor: UntypedTensor): ModelTensor => typedTensor(tensor, typeOf.get(tensor.name) ?? 'F32');
@@ -115,6 +106,24 @@ const typedTensor = ({ name, dims, role, layer }: UntypedTensor, type: GgmlTypeN
   layer,
 });
 
+interface ListedTensors {
+  readonly tensors: readonly UntypedTensor[];
+  readonly typing: TensorTyping;
+}
+
+const LISTED = new WeakMap<ModelShape, ListedTensors>();
+
+/** The tensors of the whole model, and their types in every mix; listed once for each shape. */
+function listedTensors(shape: ModelShape, architecture: Architecture): ListedTensors {
+  const before = LISTED.get(shape);
+  if (before !== undefined) return before;
+  const tensors = untypedTensors(shape, architecture);
+  const facts = quantisationFacts(shape, architecture.nativeExpertType ?? null);
+  const listed = { tensors, typing: new TensorTyping(tensors, facts) };
+  LISTED.set(shape, listed);
+  return listed;
+}
+
 /** The tensors of the whole model. */
 function untypedTensors(shape: ModelShape, architecture: Architecture): UntypedTensor[] {
   const result = untypedModelTensors(shape, architecture);
@@ -166,19 +175,9 @@ export function weightBytes(shape: ModelShape, mix: MixName, layers?: readonly n
 /** The same in each of several mixes, for less than one by one. */
 export function weightBytesInMixes(shape: ModelShape, mixes: readonly MixName[]): Map<MixName, Bytes> {
   const architecture = architectureOf(shape.architecture);
-  const whole = untypedTensors(shape, architecture);
-  const typing = new TensorTyping(whole, quantisationFacts(shape, architecture.nativeExpertType ?? null));
-  const counts = whole.map(({ dims }) => elementCount(dims));
-  return new Map(
-    mixes.map((mix) => {
-      const types = typing.typesIn(mix);
-      const size = counts.reduce(
-        (sum, count, index) => sum + count * bytesPerWeight(types[index] ?? 'F32'),
-        0,
-      );
-      return [mix, bytes(size)];
-    }),
-  );
+  const { tensors, typing } = listedTensors(shape, architecture);
+  const counts = tensors.map(({ dims }) => elementCount(dims));
+  return new Map(mixes.map((mix) => [mix, bytes(typing.bytesIn(mix, counts))]));
 }
 
 /** The number of weights, as llama-bench reports `model_n_params`: RoPE factors and biases included. */

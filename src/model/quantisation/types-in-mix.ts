@@ -1,4 +1,4 @@
-import { GGML_TYPES, rowFits, type Dimensions, type GgmlTypeName } from '../ggml-types.ts';
+import { bytesPerWeight, GGML_TYPES, rowFits, type Dimensions, type GgmlTypeName } from '../ggml-types.ts';
 import type { ModelShape } from '../shape.ts';
 import {
   categoryOf,
@@ -120,41 +120,94 @@ interface RuledTensor {
   readonly keptType: GgmlTypeName | null;
 }
 
+/** Tensors that a mix without a rule for their category gives one type, by their places. */
+interface AlikeTensors {
+  readonly sample: RuledTensor;
+  readonly places: number[];
+}
+
 /** The tensors of a model, looked at once to be given the types of any number of mixes. */
 export class TensorTyping {
   readonly #facts: QuantisationFacts;
   readonly #tensors: readonly RuledTensor[];
-  /** Places of those that are quantised, in the order in which the engine counts them. */
-  readonly #engineOrder: readonly number[];
+  readonly #alike: readonly AlikeTensors[];
+  /** How many quantised tensors of its category the engine sees before each. */
+  readonly #seen: Float64Array;
   readonly #valueTensors: number;
   readonly #isTied: boolean;
 
   constructor(tensors: readonly PlacedTensor[], facts: QuantisationFacts) {
     this.#facts = facts;
     const names = new NameRules(facts);
-    this.#tensors = tensors.map((tensor) => names.ruled(tensor));
-    this.#engineOrder = inEngineOrder(this.#tensors);
+    this.#tensors = tensors.map((tensor, place) => names.ruled(tensor, place));
+    this.#alike = names.alike;
+    this.#seen = seenBefore(this.#tensors);
     this.#valueTensors = this.#tensors.filter(({ category }) => category === 'attention-v').length;
     this.#isTied = !this.#tensors.some(({ category }) => category === 'output');
   }
 
   /** The types in a mix, in the order of the tensors. */
   typesIn(mixName: MixName): GgmlTypeName[] {
+    const types = Array<GgmlTypeName>(this.#tensors.length);
+    this.#forEachType(mixName, (type, places) => {
+      for (const place of places) types[place] = type;
+    });
+    return types;
+  }
+
+  /** The bytes of all tensors in a mix. @param counts - the weights of each. */
+  bytesIn(mixName: MixName, counts: readonly number[]): number {
+    let size = 0;
+    this.#forEachType(mixName, (type, places) => {
+      const each = bytesPerWeight(type);
+      for (const place of places) size += (counts[place] ?? 0) * each;
+    });
+    return size;
+  }
+
+  #forEachType(mixName: MixName, use: (type: GgmlTypeName, places: readonly number[]) => void): void {
     const { base } = mixOf(mixName);
     const isKept = UNQUANTISED.has(base);
     const converted = isKept ? base : CONVERTED_TYPE;
-    const types = this.#tensors.map(({ fixedType, keptType }) => fixedType ?? keptType ?? converted);
-    if (isKept) return types;
     const quantiser = new Quantiser(mixName, this.#facts, this.#valueTensors, this.#isTied);
-    for (const place of this.#engineOrder) {
-      const tensor = this.#tensors[place];
-      if (tensor === undefined) continue;
-      // Asked even where the type is fixed: the rules count the tensors that they have seen.
-      const type = quantiser.typeOf(tensor);
-      if (tensor.fixedType === null) types[place] = type;
+    for (const { sample, places } of this.#alike) {
+      const { fixedType, keptType, isQuantised } = sample;
+      if (fixedType !== null || isKept || !isQuantised) use(fixedType ?? keptType ?? converted, places);
+      else if (!quantiser.tellsApart(sample)) use(quantiser.typeOf(sample, 0), places);
+      else {
+        for (const place of places) {
+          use(quantiser.typeOf(this.#tensors[place] ?? sample, this.#seen[place] ?? 0), [place]);
+        }
+      }
     }
-    return types;
   }
+}
+
+/**
+ * How many tensors of its category the engine sees before each, in its order: by layer, then by name
+ * (`weight_name_comparer`, src/llama-model-loader.h). Those of a fixed type are counted as well: the engine asks its
+ * rules before it looks at the type.
+ */
+function seenBefore(tensors: readonly RuledTensor[]): Float64Array {
+  const places = new Map<TensorCategory, number[]>();
+  tensors.forEach(({ category, isQuantised }, place) => {
+    if (!isQuantised || category === 'other') return;
+    const others = places.get(category);
+    if (others === undefined) places.set(category, [place]);
+    else others.push(place);
+  });
+  const seen = new Float64Array(tensors.length);
+  for (const each of places.values()) {
+    each.sort((a, b) => compareNames(tensors[a], tensors[b]));
+    for (let before = 0; before < each.length; before += 1) seen[each[before] ?? 0] = before;
+  }
+  return seen;
+}
+
+function compareNames(a: RuledTensor | undefined, b: RuledTensor | undefined): number {
+  if (a === undefined || b === undefined) return 0;
+  if (a.layer !== b.layer) return a.layer - b.layer;
+  return a.part < b.part ? -1 : Number(a.part > b.part);
 }
 
 /** Judges names by what follows the layer, once for each: layers have tensors of the same names. */
@@ -162,12 +215,13 @@ class NameRules {
   readonly #facts: QuantisationFacts;
   /** Of layers, and of the model as a whole. */
   readonly #known = [new Map<string, RulesOfName>(), new Map<string, RulesOfName>()] as const;
+  readonly alike: AlikeTensors[] = [];
 
   constructor(facts: QuantisationFacts) {
     this.#facts = facts;
   }
 
-  ruled({ layer, part, dims }: PlacedTensor): RuledTensor {
+  ruled({ layer, part, dims }: PlacedTensor, place: number): RuledTensor {
     const names = layer === null ? this.#known[1] : this.#known[0];
     let known = names.get(part);
     if (known === undefined) {
@@ -176,7 +230,7 @@ class NameRules {
       names.set(part, known);
     }
     const count = dimensionCount(dims);
-    return {
+    const tensor = {
       dims,
       layer: layer ?? -1,
       part,
@@ -184,7 +238,16 @@ class NameRules {
       isQuantised: known.isQuantised && count >= 2,
       fixedType: known.fixedType,
       keptType: known.isTable ? 'I32' : known.isSinglePrecision || count < 2 ? 'F32' : null,
-    };
+    } as const;
+    const others = known.alike.find(({ sample }) => isAlike(sample, tensor));
+    if (others === undefined) {
+      const first = { sample: tensor, places: [place] };
+      known.alike.push(first);
+      this.alike.push(first);
+    } else {
+      others.places.push(place);
+    }
+    return tensor;
   }
 
   #judge(part: string): RulesOfName {
@@ -194,6 +257,7 @@ class NameRules {
       isQuantised: isQuantisedName(part),
       isTable: part.includes(EXPERT_TABLE),
       isSinglePrecision: isSinglePrecisionName(part, this.#facts.architecture),
+      alike: [],
     };
   }
 }
@@ -202,34 +266,26 @@ interface RulesOfName extends Pick<RuledTensor, 'category' | 'fixedType'> {
   readonly isQuantised: boolean;
   readonly isTable: boolean;
   readonly isSinglePrecision: boolean;
+  /** The tensors of this name, by the lengths that types depend on. */
+  readonly alike: AlikeTensors[];
 }
+
+/** Whether a mix can tell two tensors of the same name apart only by their layers. */
+const isAlike = (a: RuledTensor, b: RuledTensor): boolean =>
+  a.dims[0] === b.dims[0] &&
+  a.dims[2] === b.dims[2] &&
+  a.isQuantised === b.isQuantised &&
+  a.keptType === b.keptType;
 
 /** Experts by the token's id (DeepSeek V4): indices, no weights. */
 const EXPERT_TABLE = 'ffn_gate_tid2eid';
 const EXPERT_WEIGHTS = /\.ffn_(?:gate|up|down|gate_up)_exps\.weight$/;
-/** `weight_name_comparer`, src/llama-model-loader.h: by layer, then by name. */
-function inEngineOrder(tensors: readonly RuledTensor[]): number[] {
-  const names = [...new Set(tensors.map(({ part }) => part))].sort();
-  const ranks = new Map(names.map((name, rank) => [name, rank]));
-  const keys = Float64Array.from(
-    tensors,
-    ({ layer, part }) => (layer + 1) * names.length + (ranks.get(part) ?? 0),
-  );
-  const places: number[] = [];
-  for (let place = 0; place < tensors.length; place += 1) {
-    if (tensors[place]?.isQuantised === true) places.push(place);
-  }
-  return places.sort((a, b) => (keys[a] ?? 0) - (keys[b] ?? 0));
-}
-
-/** `llama_tensor_get_type_impl` with its counters, src/llama-quant.cpp, release v0.5.0. */
+/** `llama_tensor_get_type_impl`, src/llama-quant.cpp, release v0.5.0. */
 class Quantiser {
   private readonly mixName: MixName;
   private readonly facts: QuantisationFacts;
   private readonly valueTensors: number;
   private readonly isTied: boolean;
-  /** Tensors of each category that were given a type. */
-  private readonly seen = new Map<TensorCategory, number>();
 
   constructor(mixName: MixName, facts: QuantisationFacts, valueTensors: number, isTied: boolean) {
     this.mixName = mixName;
@@ -238,12 +294,19 @@ class Quantiser {
     this.isTied = isTied;
   }
 
-  typeOf(tensor: RuledTensor): GgmlTypeName {
-    const rowLength = tensor.dims[0] ?? 1;
-    return fitToRow(this.preferred(tensor, rowLength), rowLength);
+  /** Whether tensors of this kind get types by their layer, or by how many came before. */
+  tellsApart({ category }: RuledTensor): boolean {
+    if (category === 'output' || category === 'token-embedding' || category === 'other') return false;
+    return mixOf(this.mixName).rules?.[category] !== undefined;
   }
 
-  private preferred({ category, dims, layer }: RuledTensor, rowLength: number): GgmlTypeName {
+  /** @param seen - quantised tensors of the same category that come before it. */
+  typeOf(tensor: RuledTensor, seen: number): GgmlTypeName {
+    const rowLength = tensor.dims[0] ?? 1;
+    return fitToRow(this.preferred(tensor, rowLength, seen), rowLength);
+  }
+
+  private preferred({ category, dims, layer }: RuledTensor, rowLength: number, seen: number): GgmlTypeName {
     const mix = mixOf(this.mixName);
     if (category === 'output' || (category === 'token-embedding' && this.isTied)) {
       return this.headType(rowLength);
@@ -251,7 +314,7 @@ class Quantiser {
     if (mix.base === 'MXFP4') return this.mixtureType(category, dims);
     if (category === 'token-embedding') return mix.embedding ?? mix.base;
     if (category === 'other') return mix.base;
-    const input = this.inputOf(layer, category);
+    const input = this.inputOf(layer, category, seen);
     const ruled = mix.rules?.[category]?.find(({ when }) => when?.(input) ?? true)?.type ?? mix.base;
     return mix.lowBit === true ? ruled : this.withExceptions(ruled, category);
   }
@@ -269,15 +332,13 @@ class Quantiser {
     return isExpert ? 'MXFP4' : 'Q8_0';
   }
 
-  private inputOf(layer: number, category: RuledCategory): RuleInput {
+  private inputOf(layer: number, category: RuledCategory, seen: number): RuleInput {
     const { facts } = this;
     const mix = mixOf(this.mixName);
-    const running = this.seen.get(category) ?? 0;
-    this.seen.set(category, running + 1);
     // `layer_info`: layers of a mixture of experts are told by their names, since their tensors are several.
     const countsLayers = category.startsWith('feed-forward') && facts.experts > 1 && mix.lowBit !== true;
     return {
-      index: countsLayers ? layer : running,
+      index: countsLayers ? layer : seen,
       count: category === 'attention-v' ? this.valueTensors : facts.blockCount,
       groupedQueries: facts.groupedQueries,
       experts: facts.experts,
