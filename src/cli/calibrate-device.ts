@@ -162,8 +162,9 @@ export function ownDevice(
     ...(attention.length === 0
       ? {}
       : {
-          attention: attention.map(({ headLength, firstHead, furtherHead }) => ({
+          attention: attention.map(({ headLength, keyValueHeads, firstHead, furtherHead }) => ({
             headLength,
+            keyValueHeads,
             firstHeadSeconds: firstHead,
             furtherHeadSeconds: furtherHead,
           })),

@@ -105,10 +105,8 @@ export function sampledRates(timed: readonly TimedSample[]): ReadonlyMap<string,
   const purestFirst = timed.toSorted((a, b) => a.sample.bytesBetween.size - b.sample.bytesBetween.size);
   for (const { sample, rounds } of purestFirst) {
     if (rounds.length === 0) continue;
-    const [few, many] = [0, 1].map((at) =>
-      median(sortSamples(rounds.map((round) => round[at] ?? Number.NaN))),
-    );
-    let time = (many ?? Number.NaN) - (few ?? Number.NaN);
+    // A round is one moment of a machine that drifts: only within it are the two files compared.
+    let time = median(sortSamples(rounds.map(([few, many]) => many - few)));
     let unknown = 0;
     for (const [type, bytes] of sample.bytesBetween) {
       const rate = rates.get(type);

@@ -12,6 +12,7 @@ export interface MeasuredRate {
 /** What attention to a token in the cache takes a new token, for each head of the cache. */
 export interface MeasuredAttention {
   readonly headLength: number;
+  readonly keyValueHeads: number;
   /** Of the first query head that reads the row, and of every further one. */
   readonly firstHeadSeconds: number;
   readonly furtherHeadSeconds: number;

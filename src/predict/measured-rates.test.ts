@@ -106,8 +106,8 @@ describe('a device whose rates were measured', () => {
 
 describe('a processor whose attention was measured', () => {
   const attention = [
-    { headLength: 64, firstHeadSeconds: 24e-9, furtherHeadSeconds: 7e-9 },
-    { headLength: 128, firstHeadSeconds: 68e-9, furtherHeadSeconds: 16e-9 },
+    { headLength: 64, keyValueHeads: 8, firstHeadSeconds: 24e-9, furtherHeadSeconds: 7e-9 },
+    { headLength: 128, keyValueHeads: 8, firstHeadSeconds: 68e-9, furtherHeadSeconds: 16e-9 },
   ];
   const pastOf = (name: string, context: number, own: OwnDevice = { ...OWN, attention }): number => {
     const { terms } = predictor.predict(configurationOf(name, own), { metric: 'generation', context }, null);
@@ -129,6 +129,15 @@ describe('a processor whose attention was measured', () => {
     expect(pastOf('phi-3-mini-4k:Q4_0', 1024)).toBeCloseTo(1024 * 32 * 32 * 46e-9, 5);
     // 18 layers with 8 query heads on 4 heads of the cache, of 256 values.
     expect(pastOf('falcon3-1b:Q8_0', 2048)).toBeCloseTo(2048 * 18 * (4 * 136e-9 + 4 * 32e-9), 6);
+  });
+
+  it('takes numbers of heads between measured ones from a line by their logarithms, and others from the nearest', () => {
+    const far = { headLength: 128, keyValueHeads: 32, firstHeadSeconds: 88e-9, furtherHeadSeconds: 16e-9 };
+    const own: OwnDevice = { ...OWN, attention: [...attention, far] };
+    // 16 layers with 16 heads of 128 values, none shared: half-way between 8 and 32 heads.
+    expect(pastOf('olmo-2-1b:Q6_K', 2048, own)).toBeCloseTo(2048 * 16 * 16 * 78e-9, 6);
+    // 28 layers with 12 query heads on 2 heads of the cache.
+    expect(pastOf('qwen2.5-1.5b:Q8_0', 2048, own)).toBeCloseTo(2048 * 28 * (2 * 68e-9 + 10 * 16e-9), 6);
   });
 
   it('is as fast on a GPU as its roofs let it be', () => {

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { ModelRecord } from '../catalog/index.ts';
-import { shapeOf, type MixName } from '../model/index.ts';
+import { shapeOf, weightBytes, type MixName } from '../model/index.ts';
 import { parseBackend } from './backend.ts';
 import { configure, UNSTATED, type Configuration } from './configuration.ts';
 import type { PredictedDevice } from './device.ts';
@@ -42,6 +42,8 @@ export const ownDeviceSchema = z.strictObject({
     .array(
       z.strictObject({
         headLength: z.int().min(1).max(10_000),
+        // Measurements of before 2026-11-21 are all of 8.
+        keyValueHeads: z.int().min(1).max(10_000).default(8),
         firstHeadSeconds: rowSeconds,
         furtherHeadSeconds: rowSeconds,
       }),
@@ -107,6 +109,7 @@ export function configureOwn(
     backend,
     work: workOf(shape),
     quantisation,
+    fileBytes: weightBytes(shape, mix),
     depth,
     types: weightTypesOf(shape, mix),
   });

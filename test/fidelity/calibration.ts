@@ -27,7 +27,7 @@ import { shapeNamed } from './models.ts';
 import { printRows } from './table.ts';
 
 /** A session measures for so long, when all is loaded and the caches are filled. */
-const SESSION_SECONDS = 420;
+const SESSION_SECONDS = 600;
 /** Prompts take a minute a round: one of so many rounds has them. */
 const ROUNDS_PER_PROMPT = 4;
 const PROMPT = 512;
@@ -239,20 +239,20 @@ function typesOf(names: readonly string[]): GgmlTypeName[] {
   return [...types];
 }
 
-/** The median of all rounds, extrapolated where only some layers were run. */
+/** The median of all rounds, each extrapolated where only some layers were run: a round is one moment of the machine. */
 function speedOf({ name, totalLayers, parts, samples }: Subject, test: BenchTest): number {
   const times = samples.get(testName(test));
   if (times === undefined) throw new Error(`${name}: ${testName(test)} was not measured`);
-  const medians = times.map((own) => median(sortSamples(own)));
-  const [only] = medians;
-  const time =
+  const layers = parts.map((part) => part.layers);
+  const whole = (times[0] ?? []).map((only, round) =>
     parts.length === 1
-      ? (only ?? Number.NaN)
+      ? only
       : fitLayerLine(
-          parts.map(({ layers }) => layers),
-          medians,
-        ).at(totalLayers);
-  return ((test.promptTokens + test.generatedTokens) * 1e9) / time;
+          layers,
+          times.map((own) => own[round] ?? Number.NaN),
+        ).at(totalLayers),
+  );
+  return ((test.promptTokens + test.generatedTokens) * 1e9) / median(sortSamples(whole));
 }
 
 function printSession(session: OwnMachineSession): void {
