@@ -72,13 +72,7 @@ export function memoryOf(
   const { shape } = model;
   const { context, layers, loaded, devices, weights, caches } = held;
   const fileLayers = layers;
-  const compute = placedComputeBytes(
-    { shape, tensors: loaded, fileLayers },
-    context,
-    placement,
-    backend,
-    weights.lent,
-  );
+  const compute = placedComputeBytes({ shape, tensors: loaded, fileLayers }, context, placement, backend);
   const lines = [
     ...held.lines,
     line('compute', compute.devices, compute.host),

@@ -14,16 +14,6 @@ export interface WeightBytes {
   readonly host: Bytes;
   /** In the system's memory, rearranged for the processor (`CPU_REPACK`): a copy that the file's cache cannot serve. */
   readonly repacked: Bytes;
-  /** Matrices in the system's memory that a GPU can be lent; nothing without a GPU. */
-  readonly lent: LentWeights;
-}
-
-/** What a GPU is lent of the weights in the system's memory while it computes a prompt. */
-export interface LentWeights {
-  /** Of the two largest sizes of a layer's matrices, the largest first. */
-  readonly layerBytes: readonly Bytes[];
-  /** Of the head; 0: it is on a GPU. */
-  readonly headBytes: Bytes;
 }
 
 /** `TENSOR_ALIGNMENT`, ggml/src/ggml-impl.h: bytes. */
@@ -110,16 +100,12 @@ function placeAll(
   const devices = Array<number>(hasGpu ? deviceCount(placement) : 0).fill(0);
   let host = 0;
   let repacked = 0;
-  const lentSizes = new Set<number>();
-  let lentHead = 0;
   const padded = (size: number, to: number): number => Math.ceil(size / to) * to;
   const place = (tensor: ModelTensor, device: number | null): void => {
     if (device !== null && fitsDevice(tensor)) {
       devices[device] = (devices[device] ?? 0) + padded(tensor.bytes, backend.device.alignment);
     } else if (hasGpu && fitsDevice(tensor)) {
       host += padded(tensor.bytes, backend.host.alignment);
-      if (tensor.role === 'output') lentHead = tensor.bytes;
-      else if (tensor.dims.length > 1) lentSizes.add(tensor.bytes);
     } else if (isRepacked(tensor)) repacked += padded(tensor.bytes, HOST_ALIGNMENT);
     else host += padded(tensor.bytes, HOST_ALIGNMENT);
   };
@@ -141,20 +127,12 @@ function placeAll(
       place(tensor, keptBack ? null : deviceOf(placedWith(tensor, shape)));
     }
   }
-  const lent = {
-    layerBytes: [...lentSizes]
-      .sort((a, b) => b - a)
-      .slice(0, 2)
-      .map(bytes),
-    headBytes: bytes(lentHead),
-  };
-  return { devices: devices.map(bytes), host: bytes(host), repacked: bytes(repacked), lent };
+  return { devices: devices.map(bytes), host: bytes(host), repacked: bytes(repacked) };
 
   /** A second tensor only where it lies in another kind of buffer (`TENSOR_DUPLICATED`, src/llama-model-loader.cpp). */
   function placeTiedHead(tensor: ModelTensor): void {
     const head: ModelTensor = { ...tensor, role: 'output' };
     const device = deviceOf(layers);
-    if (hasGpu && device === null && fitsDevice(head)) lentHead = head.bytes;
     if (device !== null && fitsDevice(head)) place(head, device);
     else if (isRepacked(head) && !(hasGpu && fitsDevice(head)))
       repacked += padded(head.bytes, HOST_ALIGNMENT);

@@ -4,7 +4,7 @@ import type { ComputeBackend } from '../compute-backends.ts';
 import { CSA_RATIO, HCA_RATIO, windowCells } from '../kv-state.ts';
 import { representativeLayers, type LayerCut } from '../representative-layers.ts';
 import { CELL_BLOCK, paddedCells, type ResolvedContext } from '../settings.ts';
-import { GraphScope, type KeptBack } from './graph-scope.ts';
+import { GraphScope, type Division, type GraphPlacement } from './graph-scope.ts';
 import { layoutOf, placeBlocks, PlacedBlocks, type Layout } from './layout.ts';
 import { scheduleOnProcessor, scheduleOnVulkan } from './splits.ts';
 import type { TensorGraph } from './tensor-graph.ts';
@@ -30,17 +30,17 @@ export function plansFor(
   context: ResolvedContext,
   backend: ComputeBackend,
   build: BuildGraph,
-  keptBack: KeptBack,
+  placement: GraphPlacement,
 ): ContextPlans {
   let plans = PLANS.get(tensors);
   if (plans === undefined) {
     plans = new Map();
     PLANS.set(tensors, plans);
   }
-  const key = `${planKey(shape, context, backend)} ${Object.values(keptBack).join(' ')}`;
+  const key = `${planKey(shape, context, backend)} ${placementKey(placement)}`;
   let found = plans.get(key);
   if (found === undefined) {
-    found = new ContextPlans(shape, indexWeights(tensors), backend, build, keptBack);
+    found = new ContextPlans(shape, indexWeights(tensors), backend, build, placement);
     plans.set(key, found);
   }
   return found;
@@ -52,7 +52,7 @@ class ContextPlans {
   readonly #weights: WeightIndex;
   readonly #backend: ComputeBackend;
   readonly #build: BuildGraph;
-  readonly #keptBack: KeptBack;
+  readonly #placement: GraphPlacement;
   /** By the places of {@link FOLDS}. */
   readonly #plans: ContextPlan[] = [];
   /** The first of them that has been enough. */
@@ -63,16 +63,16 @@ class ContextPlans {
     weights: WeightIndex,
     backend: ComputeBackend,
     build: BuildGraph,
-    keptBack: KeptBack,
+    placement: GraphPlacement,
   ) {
-    this.#keptBack = keptBack;
+    this.#placement = placement;
     this.#shape = shape;
     this.#weights = weights;
     this.#backend = backend;
     this.#build = build;
   }
 
-  /** The bytes of the device's buffer and of the processor's. */
+  /** The bytes of each device's buffer and of the processor's. */
   bytes(context: ResolvedContext): readonly number[] {
     for (let place = this.#enough; place < FOLDS.length; place += 1) {
       const { bytes, repeats } = this.#plan(place).bytes(context);
@@ -88,21 +88,27 @@ class ContextPlans {
     if (before !== undefined) return before;
     const { maxTensorBytes } = this.#backend;
     const weights = this.#weights;
-    const keptBack = this.#keptBack;
+    const placement = this.#placement;
+    const { layers: kept, expertLayers, devices } = placement;
     const { layers, cuts } = representativeLayers(
       this.#shape,
       FOLDS[place] ?? Number.POSITIVE_INFINITY,
       (layer) =>
-        `${weights.largeOnes(layer, maxTensorBytes)} ${layer < keptBack.layers} ${layer < keptBack.expertLayers}`,
+        `${weights.largeOnes(layer, maxTensorBytes)} ${layer < kept} ${layer < expertLayers} ${devices.ofLayer[layer] ?? 0}`,
     );
-    const plan = new ContextPlan(this.#backend, cuts, (each) => {
-      const scope = new GraphScope(this.#shape, each, weights, maxTensorBytes, keptBack);
+    const plan = new ContextPlan(this.#backend, devices, cuts, (each) => {
+      const scope = new GraphScope(this.#shape, each, weights, maxTensorBytes, placement);
       this.#build(scope, layers);
       return { graph: scope.graph, starts: layers.map((layer) => scope.layerStarts[layer] ?? 0) };
     });
     this.#plans[place] = plan;
     return plan;
   }
+}
+
+function placementKey({ layers, expertLayers, head, devices }: GraphPlacement): string {
+  const { ofLayer, pipelined } = devices;
+  return `${layers} ${expertLayers} ${head} ${devices.count} ${pipelined} ${ofLayer.join(',')}`;
 }
 
 /** All that shapes a graph beside the length of the context, and what does not grow with it in proportion. */
@@ -176,7 +182,7 @@ interface PlannedLayout {
 }
 
 interface ContextBytes {
-  /** Of the device's buffer and of the processor's. */
+  /** Of each device's buffer and of the processor's. */
   readonly bytes: readonly number[];
   /** Whether the layers that were left out repeat those around them: then the bytes are those of all layers. */
   readonly repeats: boolean;
@@ -188,6 +194,7 @@ interface ContextBytes {
  */
 class ContextPlan {
   readonly #backend: ComputeBackend;
+  readonly #devices: Division;
   readonly #cuts: readonly LayerCut[];
   readonly #build: (context: ResolvedContext) => BuiltGraph;
   #first: {
@@ -201,10 +208,12 @@ class ContextPlan {
 
   constructor(
     backend: ComputeBackend,
+    devices: Division,
     cuts: readonly LayerCut[],
     build: (context: ResolvedContext) => BuiltGraph,
   ) {
     this.#backend = backend;
+    this.#devices = devices;
     this.#cuts = cuts;
     this.#build = build;
   }
@@ -258,7 +267,7 @@ class ContextPlan {
   #layout({ graph, starts }: BuiltGraph): PlannedLayout {
     const { isProcessor, maxTensorBytes } = this.#backend;
     const layout = layoutOf(
-      isProcessor ? scheduleOnProcessor(graph) : scheduleOnVulkan(graph, maxTensorBytes),
+      isProcessor ? scheduleOnProcessor(graph) : scheduleOnVulkan(graph, maxTensorBytes, this.#devices),
     );
     const blocksOf = (first: number, period: number): Int32Array => {
       const from = starts[first] ?? 0;
@@ -286,7 +295,8 @@ class ContextPlan {
       sizes[block] = growth === null ? size : size + (growth.slopes[tensor] ?? 0) * more;
     }
     const { device, host } = this.#backend;
-    const bytes = placeBlocks(layout, placed, [device, host]);
+    const limits = [...Array.from({ length: this.#devices.count }, () => device), host];
+    const bytes = placeBlocks(layout, placed, limits);
     return { bytes, repeats: around.every((periods) => liesAlike(layout, placed, periods)) };
   }
 }

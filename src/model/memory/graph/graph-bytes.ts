@@ -3,7 +3,7 @@ import type { ModelTensor } from '../../tensors.ts';
 import type { ComputeBackend } from '../compute-backends.ts';
 import type { ResolvedContext } from '../settings.ts';
 import { plansFor } from './context-plans.ts';
-import { NONE_KEPT_BACK, type GraphScope } from './graph-scope.ts';
+import { ON_ONE_DEVICE, type GraphScope } from './graph-scope.ts';
 import { decoder, DECODERS } from './models/decoder.ts';
 import { deepseek2 } from './models/deepseek2.ts';
 import { gemma3n, gemma4 } from './models/gemma-per-layer.ts';
@@ -58,16 +58,15 @@ export function buildGraph(scope: GraphScope, layers: readonly number[]): void {
   decoder(scope, rules, layers);
 }
 
-/** The bytes of both compute buffers. @param keptBack - what lies in the system's memory though there is a device. */
+/** The bytes of the compute buffers, of each GPU and of the system's memory. */
 export function graphBytes(
   shape: ModelShape,
   tensors: readonly ModelTensor[],
   context: ResolvedContext,
   backend: ComputeBackend,
-  keptBack = NONE_KEPT_BACK,
-): { readonly device: number; readonly host: number } {
-  const [device = 0, host = 0] = plansFor(shape, tensors, context, backend, buildGraph, keptBack).bytes(
-    context,
-  );
-  return { device, host: backend.isProcessor ? 0 : host };
+  placement = ON_ONE_DEVICE,
+): { readonly devices: readonly number[]; readonly host: number } {
+  const all = plansFor(shape, tensors, context, backend, buildGraph, placement).bytes(context);
+  const { count } = placement.devices;
+  return { devices: all.slice(0, count), host: backend.isProcessor ? 0 : (all[count] ?? 0) };
 }

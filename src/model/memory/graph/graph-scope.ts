@@ -4,9 +4,9 @@ import { kvCaches, type KvCache } from '../kv-state.ts';
 import { stateLengths } from '../recurrent-state.ts';
 import type { ResolvedContext } from '../settings.ts';
 import { OF_FIRST_LAYER, type IndexedWeight, type WeightIndex } from './weight-index.ts';
-import { OP, rowSize, TYPE, typeId } from './operations.ts';
+import { OP, rowSize, TYPE, typeId, type TypeId } from './operations.ts';
 import { TensorGraph } from './tensor-graph.ts';
-import { PLACE, type Place, type Tensor } from './tensor-store.ts';
+import { PLACE, type Tensor } from './tensor-store.ts';
 
 /** Where a layer's cache lies, as the engine makes it. */
 export interface LayerCache {
@@ -18,16 +18,28 @@ export interface LayerCache {
   readonly streams: number;
 }
 
-/** What of a model stays in the system's memory though there is a device for it. */
-export interface KeptBack {
+/** Which GPU has what of a model, and what stays in the system's memory though there are GPUs. */
+export interface GraphPlacement {
   /** Layers at the start, with their caches and states. */
   readonly layers: number;
   /** Layers at the start of which the experts are kept back. */
   readonly expertLayers: number;
   readonly head: boolean;
+  readonly devices: Division;
 }
 
-export const NONE_KEPT_BACK: KeptBack = { layers: 0, expertLayers: 0, head: false };
+/** How several GPUs divide a model. */
+export interface Division {
+  readonly count: number;
+  /** The GPU of each layer of the file, and of the head as the one after the last. */
+  readonly ofLayer: readonly number[];
+  /** They work on several batches at once. */
+  readonly pipelined: boolean;
+}
+
+const ONE_DEVICE: Division = { count: 1, ofLayer: [], pipelined: false };
+
+export const ON_ONE_DEVICE: GraphPlacement = { layers: 0, expertLayers: 0, head: false, devices: ONE_DEVICE };
 
 /** What the functions that build a graph share: `llm_graph_context`, src/llama-graph.h. */
 export class GraphScope {
@@ -41,7 +53,7 @@ export class GraphScope {
   readonly #weights: WeightIndex;
   /** Weights that are larger stay with the processor. */
   readonly #maxTensorBytes: number;
-  readonly #keptBack: KeptBack;
+  readonly #placement: GraphPlacement;
   /** Copies of tensors that every layer has, for the layers that are kept back. */
   readonly #repeated = new Map<string, Tensor>();
   /** The leafs of weights that were made, by their places in the file. */
@@ -61,9 +73,9 @@ export class GraphScope {
     context: ResolvedContext,
     weights: WeightIndex,
     maxTensorBytes: number,
-    keptBack = NONE_KEPT_BACK,
+    placement = ON_ONE_DEVICE,
   ) {
-    this.#keptBack = keptBack;
+    this.#placement = placement;
     this.shape = shape;
     this.context = context;
     this.#weights = weights;
@@ -78,18 +90,24 @@ export class GraphScope {
   /** A weight of the model as a whole; -1: the file has none of this name. */
   weight(name: string): Tensor {
     const isFirst = OF_FIRST_LAYER[this.shape.architecture]?.test(name) === true;
-    const { layers, head } = this.#keptBack;
-    return this.#leaf(this.#weights.ofModel.get(name), isFirst ? layers > 0 : head);
+    const { layers, head } = this.#placement;
+    const weight = this.#weights.ofModel.get(name);
+    return isFirst
+      ? this.#leaf(weight, layers > 0, this.#deviceOf(0))
+      : this.#leaf(weight, head, this.#headDevice());
   }
 
   /** A weight of the model that the engine loads for every layer, where that lies; -1: the file has none. */
   repeated(layer: number, name: string): Tensor {
     const found = this.#weights.ofModel.get(name);
-    if (found === undefined || layer >= this.#keptBack.layers) return this.#leaf(found, false);
-    const before = this.#repeated.get(name);
+    const isKept = layer < this.#placement.layers;
+    const device = this.#deviceOf(layer);
+    if (found === undefined || (!isKept && device === 0)) return this.#leaf(found, false, 0);
+    const key = isKept ? name : `${name} ${device}`;
+    const before = this.#repeated.get(key);
     if (before !== undefined) return before;
-    const tensor = this.#store(found, true);
-    this.#repeated.set(name, tensor);
+    const tensor = this.#store(found, isKept, device);
+    this.#repeated.set(key, tensor);
     return tensor;
   }
 
@@ -101,8 +119,9 @@ export class GraphScope {
       while (this.layerStarts.length <= layer) this.layerStarts.push(this.graph.count);
     }
     const weight = this.#ofLayer.get(name);
-    const { layers, expertLayers } = this.#keptBack;
-    return this.#leaf(weight, layer < layers || (layer < expertLayers && weight?.isExpert === true));
+    const { layers, expertLayers } = this.#placement;
+    const isKept = layer < layers || (layer < expertLayers && weight?.isExpert === true);
+    return this.#leaf(weight, isKept, this.#deviceOf(layer));
   }
 
   /** The weight of this name before `.weight`; -1: there is none. */
@@ -115,18 +134,46 @@ export class GraphScope {
     return this.of(layer, joined(BIAS_NAMES, name, '.bias'));
   }
 
-  #leaf(weight: IndexedWeight | undefined, keptBack: boolean): Tensor {
+  #deviceOf(layer: number): number {
+    return this.#placement.devices.ofLayer[layer] ?? 0;
+  }
+
+  #headDevice(): number {
+    return this.#placement.devices.ofLayer.at(-1) ?? 0;
+  }
+
+  #leaf(weight: IndexedWeight | undefined, keptBack: boolean, device: number): Tensor {
     if (weight === undefined) return -1;
     const before = this.#leafs[weight.index] ?? -1;
     if (before >= 0) return before;
-    const tensor = this.#store(weight, weight.onHost || keptBack);
+    const tensor = this.#store(weight, weight.onHost || keptBack, device);
     this.#leafs[weight.index] = tensor;
     return tensor;
   }
 
-  #store({ type, dims, bytes }: IndexedWeight, onHost: boolean): Tensor {
+  #store({ type, dims, bytes }: IndexedWeight, onHost: boolean, device: number): Tensor {
     const place = onHost || bytes > this.#maxTensorBytes ? PLACE.hostWeights : PLACE.deviceWeights;
-    return this.graph.stored(place, type, dims[0] ?? 1, dims[1], dims[2], dims[3]);
+    const tensor = this.graph.stored(place, type, dims[0] ?? 1, dims[1], dims[2], dims[3]);
+    if (device > 0) this.graph.device[tensor] = device;
+    return tensor;
+  }
+
+  /** A weight under other lengths, where it lies. */
+  reshapedWeight(whole: Tensor, ne0: number, ne1: number, ne2: number): Tensor {
+    const { graph } = this;
+    const place = graph.place[whole] === PLACE.hostWeights ? PLACE.hostWeights : PLACE.deviceWeights;
+    const tensor = graph.stored(place, graph.type[whole] ?? TYPE.f32, ne0, ne1, ne2);
+    graph.device[tensor] = graph.device[whole] ?? 0;
+    return tensor;
+  }
+
+  /** Part of a layer's cache, or a state of it. */
+  layerMemory(layer: number, type: TypeId, ne0: number, ne1: number, ne2 = 1): Tensor {
+    const place = layer < this.#placement.layers ? PLACE.hostCache : PLACE.deviceCache;
+    const tensor = this.graph.stored(place, type, ne0, ne1, ne2);
+    const device = this.#deviceOf(layer);
+    if (device > 0) this.graph.device[tensor] = device;
+    return tensor;
   }
 
   /** The head; where the file has none, a second copy of the embedding table. */
@@ -134,7 +181,7 @@ export class GraphScope {
     const own = this.weight('output.weight');
     const table = this.#weights.ofModel.get('token_embd.weight');
     if (own >= 0 || table === undefined) return own;
-    if (this.#tiedHead < 0) this.#tiedHead = this.#store(table, this.#keptBack.head);
+    if (this.#tiedHead < 0) this.#tiedHead = this.#store(table, this.#placement.head, this.#headDevice());
     return this.#tiedHead;
   }
 
@@ -155,7 +202,7 @@ export class GraphScope {
     }
     const { cells, streams } = found;
     const store = (type: GgmlTypeName, length: number): Tensor =>
-      this.graph.stored(this.#cachePlace(layer), typeId(type), length, cells, streams);
+      this.layerMemory(layer, typeId(type), length, cells, streams);
     const { cacheTypeK, cacheTypeV } = this.context;
     const made: LayerCache = {
       key: store(cacheTypeK, cached.keyLength),
@@ -167,22 +214,13 @@ export class GraphScope {
     return made;
   }
 
-  #cachePlace(layer: number): Place {
-    return layer < this.#keptBack.layers ? PLACE.hostCache : PLACE.deviceCache;
-  }
-
   /** The states that a recurrent layer keeps, of all sequences: of its convolution, and its memory. */
   state(layer: number, part: 'convolution' | 'memory'): Tensor {
     const key = 2 * layer + (part === 'memory' ? 1 : 0);
     const before = this.#states.get(key);
     if (before !== undefined) return before;
     const lengths = stateLengths(this.shape);
-    const tensor = this.graph.stored(
-      this.#cachePlace(layer),
-      TYPE.f32,
-      lengths[part],
-      this.context.sequences,
-    );
+    const tensor = this.layerMemory(layer, TYPE.f32, lengths[part], this.context.sequences);
     this.#states.set(key, tensor);
     return tensor;
   }

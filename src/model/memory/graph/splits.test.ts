@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { OP, TYPE } from './operations.ts';
-import { DEVICE, PROCESSOR, scheduleOnVulkan, type ScheduledGraph } from './splits.ts';
+import { DEVICE, scheduleOnVulkan, type ScheduledGraph } from './splits.ts';
 import { TensorGraph } from './tensor-graph.ts';
 import { PLACE } from './tensor-store.ts';
 
 const UNLIMITED = Number.MAX_SAFE_INTEGER;
 const TOKENS = 512;
+/** Behind one device. */
+const PROCESSOR = 1;
 
 /** The operations of a schedule with the buffers of their results. */
 function steps({

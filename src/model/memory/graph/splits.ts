@@ -1,13 +1,16 @@
+import type { Division } from './graph-scope.ts';
 import { isViewOperation, MAX_SOURCES, OP } from './operations.ts';
 import type { TensorGraph } from './tensor-graph.ts';
 import { FLAG, PLACE, type Tensor } from './tensor-store.ts';
 import { vulkanOrder } from './vulkan-order.ts';
 import { vulkanSupports } from './vulkan-support.ts';
 
-/** The backends of a graph, the preferred one first; buffers have the same numbers. */
+/** The first of a graph's backends, the GPUs; behind them comes the processor. Buffers have the same numbers. */
 export const DEVICE = 0;
-export const PROCESSOR = 1;
 const UNASSIGNED = -1;
+
+/** `GGML_SCHED_MAX_COPIES`, ggml/src/ggml-backend.cpp: batches that several GPUs work on at once. */
+const PIPELINE_COPIES = 4;
 
 /** `op_offload_min_batch_size` of ggml-vulkan.cpp: fewer rows are not worth sending a weight. */
 const MIN_OFFLOADED_ROWS = 32;
@@ -37,11 +40,15 @@ export function scheduleOnProcessor(graph: TensorGraph): ScheduledGraph {
 }
 
 /**
- * Divides a graph between a Vulkan device and the processor: `ggml_backend_sched_split_graph`
+ * Divides a graph between Vulkan devices and the processor: `ggml_backend_sched_split_graph`
  * (ggml/src/ggml-backend.cpp, release v0.5.0), pass by pass.
  */
-export function scheduleOnVulkan(graph: TensorGraph, maxTensorBytes: number): ScheduledGraph {
-  return new VulkanSchedule(graph, maxTensorBytes).schedule();
+export function scheduleOnVulkan(
+  graph: TensorGraph,
+  maxTensorBytes: number,
+  devices: Pick<Division, 'count' | 'pipelined'> = { count: 1, pipelined: false },
+): ScheduledGraph {
+  return new VulkanSchedule(graph, maxTensorBytes, devices).schedule();
 }
 
 interface Split {
@@ -51,16 +58,36 @@ interface Split {
   readonly inputs: Tensor[];
 }
 
+/** A tensor without sources, and the buffer that it lies in. */
+interface PlacedLeaf {
+  readonly leaf: Tensor;
+  readonly buffer: number;
+}
+
 class VulkanSchedule {
   readonly #graph: TensorGraph;
   readonly #maxTensorBytes: number;
+  readonly #processor: number;
+  readonly #copyCount: number;
   readonly #backends: Int8Array;
-  /** A tensor's copy on the other backend, by backend. */
-  readonly #copies = [new Map<Tensor, Tensor>(), new Map<Tensor, Tensor>()] as const;
+  /** A tensor's copy on another backend, by backend. */
+  readonly #copies: readonly Map<Tensor, Tensor>[];
   readonly #copied = new Map<Tensor, Tensor>();
+  /** Inputs of the graph that have been given copies for the other batches. */
+  readonly #repeatedInputs = new Set<Tensor>();
+  /** Copies that are never freed: of the graph's inputs, and of what parts read. */
+  readonly #inputLeafs: PlacedLeaf[] = [];
+  readonly #copyLeafs: PlacedLeaf[] = [];
 
-  constructor(graph: TensorGraph, maxTensorBytes: number) {
+  constructor(
+    graph: TensorGraph,
+    maxTensorBytes: number,
+    { count, pipelined }: Pick<Division, 'count' | 'pipelined'>,
+  ) {
     this.#graph = graph;
+    this.#processor = count;
+    this.#copyCount = pipelined ? PIPELINE_COPIES : 1;
+    this.#copies = Array.from({ length: count + 1 }, () => new Map<Tensor, Tensor>());
     this.#maxTensorBytes = maxTensorBytes;
     this.#backends = new Int8Array(graph.count).fill(UNASSIGNED);
   }
@@ -79,14 +106,16 @@ class VulkanSchedule {
   }
 
   #supports(backend: number, tensor: Tensor): boolean {
-    return backend === PROCESSOR || vulkanSupports(this.#graph, tensor, this.#maxTensorBytes);
+    return backend === this.#processor || vulkanSupports(this.#graph, tensor, this.#maxTensorBytes);
   }
 
   /** Which backend's buffer a tensor lies in before the graph is laid out. */
   #bufferOf(tensor: Tensor): number {
-    const place = this.#graph.place[this.#graph.root(tensor)];
+    const root = this.#graph.root(tensor);
+    const place = this.#graph.place[root];
     if (place === PLACE.graph) return UNASSIGNED;
-    return place === PLACE.hostWeights || place === PLACE.hostCache ? PROCESSOR : DEVICE;
+    if (place === PLACE.hostWeights || place === PLACE.hostCache) return this.#processor;
+    return this.#graph.device[root] ?? DEVICE;
   }
 
   /** `ggml_backend_sched_backend_from_buffer`. */
@@ -100,7 +129,7 @@ class VulkanSchedule {
     const graph = this.#graph;
     const own = this.#fromBuffer(tensor, tensor);
     if (own !== UNASSIGNED) return own;
-    if (((graph.flags[tensor] ?? 0) & FLAG.input) !== 0) return PROCESSOR;
+    if (((graph.flags[tensor] ?? 0) & FLAG.input) !== 0) return this.#processor;
     const op = graph.op[tensor];
     if (op === OP.rope || op === OP.flashAttention) return UNASSIGNED;
     const count = graph.sourceCount[tensor] ?? 0;
@@ -109,12 +138,12 @@ class VulkanSchedule {
       const place = graph.place[source];
       if (place !== PLACE.deviceWeights && place !== PLACE.hostWeights) continue;
       const backend = this.#fromBuffer(source, tensor);
-      return backend === PROCESSOR && this.#isOffloaded(tensor) ? DEVICE : backend;
+      return backend === this.#processor && this.#isOffloaded(tensor) ? DEVICE : backend;
     }
     return UNASSIGNED;
   }
 
-  /** `ggml_backend_vk_device_offload_op`: the device is lent the weight. */
+  /** `ggml_backend_vk_device_offload_op`: the first device is lent the weight. */
   #isOffloaded(tensor: Tensor): boolean {
     const graph = this.#graph;
     const op = graph.op[tensor];
@@ -128,13 +157,13 @@ class VulkanSchedule {
     return rows >= MIN_OFFLOADED_ROWS;
   }
 
-  /** Pass 2: neighbours take the backend of what is assigned; the device's first. */
+  /** Pass 2: neighbours take the backend of what is assigned; the devices' first. */
   #spread(nodes: readonly Tensor[], deviceOnly: boolean): void {
     let current = UNASSIGNED;
     for (const node of nodes) {
       if (isViewOperation(this.#graph.op[node] ?? 0)) continue;
       const backend = this.#backends[node] ?? UNASSIGNED;
-      if (backend !== UNASSIGNED) current = deviceOnly && backend === PROCESSOR ? UNASSIGNED : backend;
+      if (backend !== UNASSIGNED) current = deviceOnly && backend === this.#processor ? UNASSIGNED : backend;
       else if (current !== UNASSIGNED && this.#supports(current, node)) this.#backends[node] = current;
     }
   }
@@ -144,7 +173,7 @@ class VulkanSchedule {
     const graph = this.#graph;
     if (isViewOperation(graph.op[node] ?? 0) || this.#backends[node] !== UNASSIGNED) return;
     let most = -1;
-    for (const backend of [DEVICE, PROCESSOR]) {
+    for (let backend = DEVICE; backend <= this.#processor; backend += 1) {
       if (!this.#supports(backend, node)) continue;
       let supported = 0;
       const count = graph.sourceCount[node] ?? 0;
@@ -180,7 +209,7 @@ class VulkanSchedule {
       backends[source] = (root === source ? backends[node] : backends[root]) ?? UNASSIGNED;
     }
     if (backends[node] === UNASSIGNED) {
-      backends[node] = this.#supports(DEVICE, node) ? DEVICE : PROCESSOR;
+      backends[node] = this.#supports(DEVICE, node) ? DEVICE : this.#processor;
     }
   }
 
@@ -202,6 +231,7 @@ class VulkanSchedule {
       const count = graph.sourceCount[node] ?? 0;
       for (let index = 0; index < count; index += 1) {
         const source = graph.sourceOf(node, index);
+        if (this.#copyCount > 1) this.#repeatInput(source);
         if (this.#backends[source] === backend || this.#isReadBy(backend, source)) continue;
         graph.replaceSource(node, index, this.#copyFor(split, source));
       }
@@ -224,14 +254,37 @@ class VulkanSchedule {
   }
 
   #copyFor(split: Split, source: Tensor): Tensor {
-    const copies = split.backend === DEVICE ? this.#copies[0] : this.#copies[1];
-    const before = copies.get(source);
+    const { backend } = split;
+    const before = this.#copies[backend]?.get(source);
     if (before !== undefined) return before;
-    const copy = this.#graph.copyOfLayout(source);
-    copies.set(source, copy);
-    this.#copied.set(copy, source);
+    const copy = this.#copy(source);
+    this.#copies[backend]?.set(source, copy);
     split.inputs.push(source);
+    if (this.#copyCount > 1) this.#keep(this.#copyLeafs, source, copy, backend);
     return copy;
+  }
+
+  #copy(source: Tensor): Tensor {
+    const copy = this.#graph.copyOfLayout(source);
+    this.#copied.set(copy, source);
+    return copy;
+  }
+
+  /** An input of the graph has a copy for each batch that is worked on, of which it is the first. */
+  #repeatInput(source: Tensor): void {
+    const graph = this.#graph;
+    if (((graph.flags[source] ?? 0) & FLAG.input) === 0 || this.#repeatedInputs.has(source)) return;
+    this.#repeatedInputs.add(source);
+    this.#keep(this.#inputLeafs, source, source, this.#backends[source] ?? this.#processor);
+  }
+
+  /** Copies for all batches, whose memory nothing else may take. */
+  #keep(leafs: PlacedLeaf[], source: Tensor, first: Tensor, buffer: number): void {
+    for (let index = 0; index < this.#copyCount; index += 1) {
+      const leaf = index === 0 ? first : this.#copy(source);
+      this.#graph.setOutput(leaf);
+      leafs.push({ leaf, buffer });
+    }
   }
 
   /** The copies that a part reads come before it; what a fused operation reads is held until it is done. */
@@ -244,16 +297,16 @@ class VulkanSchedule {
       nodeBuffers.push(buffer);
     };
     for (const split of splits) {
-      const copies = split.backend === DEVICE ? this.#copies[0] : this.#copies[1];
+      const copies = this.#copies[split.backend];
       for (const input of split.inputs) {
         const held = graph.dependency(input);
         graph.addSource(held, input);
-        push(held, this.#backends[input] ?? PROCESSOR);
-        push(copies.get(input) ?? input, split.backend);
+        push(held, this.#backends[input] ?? this.#processor);
+        push(copies?.get(input) ?? input, split.backend);
       }
       const own = graph.nodes.slice(split.start, split.end);
       const held = new Map<Tensor, Tensor[]>();
-      const ordered = split.backend === DEVICE ? vulkanOrder(graph, own, held) : own;
+      const ordered = split.backend === this.#processor ? own : vulkanOrder(graph, own, held);
       for (const node of ordered) {
         push(node, this.#backends[node] ?? split.backend);
         const kept = held.get(node) ?? [];
@@ -264,12 +317,14 @@ class VulkanSchedule {
         }
       }
     }
+    const kept = [...this.#inputLeafs, ...this.#copyLeafs];
+    const own = graph.leafs.map((leaf) => this.#backends[leaf] ?? this.#processor);
     return {
       graph,
-      leafs: graph.leafs,
+      leafs: [...kept.map(({ leaf }) => leaf), ...graph.leafs],
       nodes,
       nodeBuffers,
-      leafBuffers: graph.leafs.map((leaf) => this.#backends[leaf] ?? PROCESSOR),
+      leafBuffers: [...kept.map(({ buffer }) => buffer), ...own],
       copied: this.#copied,
     };
   }

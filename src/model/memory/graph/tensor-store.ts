@@ -24,6 +24,7 @@ interface Arrays {
   readonly type: Uint8Array;
   readonly flags: Uint8Array;
   readonly place: Uint8Array;
+  readonly device: Uint8Array;
   readonly unaryOf: Uint8Array;
   readonly viewed: Int32Array;
   readonly uses: Int32Array;
@@ -46,6 +47,7 @@ function takeArrays(): Arrays {
       type: new Uint8Array(FIRST_CAPACITY),
       flags: new Uint8Array(FIRST_CAPACITY),
       place: new Uint8Array(FIRST_CAPACITY),
+      device: new Uint8Array(FIRST_CAPACITY),
       unaryOf: new Uint8Array(FIRST_CAPACITY),
       viewed: new Int32Array(FIRST_CAPACITY),
       uses: new Int32Array(FIRST_CAPACITY),
@@ -67,6 +69,8 @@ export class TensorStore {
   type: Uint8Array;
   flags: Uint8Array;
   place: Uint8Array;
+  /** The GPU whose weight or cache it is, counted from 0; not read for others. */
+  device: Uint8Array;
   /** What a unary operation computes: {@link UNARY}. */
   unaryOf: Uint8Array;
   /** The tensor whose memory this one looks at, with views followed to their end; -1: it has its own. */
@@ -93,6 +97,7 @@ export class TensorStore {
     this.type = arrays.type;
     this.flags = arrays.flags;
     this.place = arrays.place;
+    this.device = arrays.device;
     this.unaryOf = arrays.unaryOf;
     this.viewed = arrays.viewed;
     this.uses = arrays.uses;
@@ -105,12 +110,14 @@ export class TensorStore {
 
   /** Leaves the arrays to the next graph: nothing may read this one any more. */
   release(): void {
-    const { op, type, flags, place, unaryOf, viewed, uses, shape, sources, sourceStart, sourceCount } = this;
+    const { op, type, flags, place, device, unaryOf, viewed, uses, shape } = this;
+    const { sources, sourceStart, sourceCount } = this;
     spare = {
       op,
       type,
       flags,
       place,
+      device,
       unaryOf,
       viewed,
       uses,
@@ -171,6 +178,7 @@ export class TensorStore {
     // The arrays may be those of an earlier graph.
     this.flags[tensor] = 0;
     this.place[tensor] = PLACE.graph;
+    this.device[tensor] = 0;
     this.unaryOf[tensor] = 0;
     this.viewed[tensor] = -1;
     this.uses[tensor] = 0;
@@ -279,6 +287,7 @@ export class TensorStore {
     this.type = grownBytes(this.type);
     this.flags = grownBytes(this.flags);
     this.place = grownBytes(this.place);
+    this.device = grownBytes(this.device);
     this.unaryOf = grownBytes(this.unaryOf);
     this.sourceCount = grownBytes(this.sourceCount);
     this.#visited = grownBytes(this.#visited);

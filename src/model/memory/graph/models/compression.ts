@@ -2,7 +2,7 @@ import { CSA_RATIO } from '../../kv-state.ts';
 import { cachedKeys, rotate, writeKeys } from '../attention.ts';
 import type { GraphScope } from '../graph-scope.ts';
 import { TYPE } from '../operations.ts';
-import { PLACE, type Tensor } from '../tensor-store.ts';
+import type { Tensor } from '../tensor-store.ts';
 
 /** The inputs of a cache whose rows stand for several tokens: `dsv4_build_comp_inputs`, src/llama-graph.cpp. */
 export interface CompressionInputs {
@@ -64,8 +64,7 @@ export function compress(
   const weight = (name: string): Tensor => scope.of(layer, `${compressor}_compressor_${name}.weight`);
   const rows = stateRows(ratio) * context.sequences;
   const width = overlaps(ratio) ? 2 * length : length;
-  const state = (): Tensor =>
-    graph.stored(PLACE.deviceCache, TYPE.f32, width, stateRows(ratio), context.sequences);
+  const state = (): Tensor => scope.layerMemory(layer, TYPE.f32, width, stateRows(ratio), context.sequences);
   const [valueState, scoreState] = [state(), state()];
   const whole = (a: Tensor): Tensor => graph.view2d(a, width, rows, graph.nb(a, 1));
   const values = graph.mulMat(weight('kv'), normed);

@@ -8,7 +8,7 @@ import type { GraphScope } from '../graph-scope.ts';
 import { embeddings, largestRotation, maskInput, outputRows, positions, rotationInput } from '../inputs.ts';
 import { network, SHARED } from '../network.ts';
 import { OP, TYPE } from '../operations.ts';
-import { PLACE, type Tensor } from '../tensor-store.ts';
+import type { Tensor } from '../tensor-store.ts';
 import { compress, compressedRows, compressionInputs, type CompressionInputs } from './compression.ts';
 import { bestRows, maskOfChosen, splitFactors } from './indexed.ts';
 import { finish } from './logits.ts';
@@ -138,9 +138,7 @@ function groupedWeight(
   rank: number,
   groups: number,
 ): Tensor {
-  const { graph } = scope;
-  const whole = scope.of(layer, 'attn_output_a.weight');
-  return graph.stored(PLACE.deviceWeights, graph.type[whole] ?? TYPE.f32, length, rank, groups);
+  return scope.reshapedWeight(scope.of(layer, 'attn_output_a.weight'), length, rank, groups);
 }
 
 interface RowSources {
