@@ -28,7 +28,7 @@ describe('what is said of the engine and what is computed', () => {
     expect(
       comparisonSentences({ comparison: different, engineId: 'embedded:vulkan', gpus: 2 }, null),
     ).toEqual([
-      'They differ: llama.cpp takes 1024 bytes (1.00 KiB) less for compute buffers, GPU 1; 3 bytes more for compute buffers, system memory. On several GPUs compute buffers are estimated.',
+      'They differ: llama.cpp takes 1024 bytes (1.00 KiB) less for compute buffers, GPU 1; 3 bytes more for compute buffers, system memory.',
     ]);
   });
 

@@ -163,12 +163,9 @@ export function comparisonSentences(
     const inUnits = size < KIB ? '' : ` (${formatBytes(bytes(size))})`;
     return `${size} bytes${inUnits} ${more} for ${KINDS[figure.kind]}, ${placeOf(figure, gpus)}`;
   });
-  const estimate = gpus > 1 ? ' On several GPUs compute buffers are estimated.' : '';
   const device = gpus === 0 ? 'the processor' : gpus === 1 ? 'the GPU' : `${gpus} GPUs`;
   return [
-    comparison.isEqual
-      ? 'Both are equal to the byte.'
-      : `They differ: llama.cpp takes ${texts.join('; ')}.${estimate}`,
+    comparison.isEqual ? 'Both are equal to the byte.' : `They differ: llama.cpp takes ${texts.join('; ')}.`,
     ...(otherMachine === null
       ? []
       : [

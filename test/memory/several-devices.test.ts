@@ -43,6 +43,7 @@ const CASES: readonly { readonly id: string; readonly what: string; readonly pla
 interface PlaceBytes {
   readonly weights: number;
   readonly caches: number;
+  readonly compute: number;
 }
 
 function ofEngine({ buffers }: ContextMemory): PlaceBytes[] {
@@ -51,6 +52,7 @@ function ofEngine({ buffers }: ContextMemory): PlaceBytes[] {
     return {
       weights: here.reduce((sum, { modelBytes }) => sum + modelBytes, 0),
       caches: here.reduce((sum, { contextBytes }) => sum + contextBytes, 0),
+      compute: here.reduce((sum, { computeBytes }) => sum + computeBytes, 0),
     };
   };
   return [
@@ -65,41 +67,48 @@ function ofModel({ lines }: MemoryBreakdown): PlaceBytes[] {
       const line = lines.find((each) => each.kind === kind);
       return (device === null ? line?.hostBytes : line?.eachDeviceBytes[device]) ?? 0;
     };
-    return { weights: size('weights'), caches: size('kv-cache') + size('recurrent-state') };
+    return {
+      weights: size('weights'),
+      caches: size('kv-cache') + size('recurrent-state'),
+      compute: size('compute'),
+    };
   };
   return [at(0), at(1), at(2), at(null)];
 }
 
-describe.skipIf(process.platform !== 'linux' || !installed)('weights and caches on three GPUs', () => {
-  const before = process.env['GGML_VK_VISIBLE_DEVICES'];
-  beforeAll(() => {
-    process.env['GGML_VK_VISIBLE_DEVICES'] = DEVICES;
-  });
-  afterAll(() => {
-    if (before === undefined) delete process.env['GGML_VK_VISIBLE_DEVICES'];
-    else process.env['GGML_VK_VISIBLE_DEVICES'] = before;
-  });
+describe.skipIf(process.platform !== 'linux' || !installed)(
+  'weights, caches and compute buffers on three GPUs',
+  () => {
+    const before = process.env['GGML_VK_VISIBLE_DEVICES'];
+    beforeAll(() => {
+      process.env['GGML_VK_VISIBLE_DEVICES'] = DEVICES;
+    });
+    afterAll(() => {
+      if (before === undefined) delete process.env['GGML_VK_VISIBLE_DEVICES'];
+      else process.env['GGML_VK_VISIBLE_DEVICES'] = before;
+    });
 
-  it.concurrent.each(CASES)('lie where the engine puts them: $id, $what', async ({ id, placement }) => {
-    const record = readModelRecords().find((each) => each.id === id);
-    if (record === undefined) throw new Error(`no ${id}`);
-    const shape = shapeOf(record);
-    const file = path.join(tmpdir(), `ridgepoint-devices-${randomUUID()}.gguf`);
-    const context = { ...DEFAULT_CONTEXT, contextTokens: 4096 };
-    try {
-      await writeSparse({ shape, mix: 'Q4_K_M' }, file);
-      const [engine] = await openEmbeddedEngine({ variant: 'vulkan' }).planMemory({
-        modelPath: file,
-        gpuLayers: placement.gpuLayers ?? -1,
-        cpuMoeLayers: placement.cpuMoeLayers,
-        tensorSplit: placement.deviceShares,
-        contexts: [{ ...context, cacheTypeK: 'f16', cacheTypeV: 'f16', flashAttention: 'on' }],
-      });
-      const ours = memoryOf({ shape, tensors: tensorsOf(shape, 'Q4_K_M') }, context, placement, LLVMPIPE);
-      if (engine === undefined || 'refusal' in engine || 'unsupported' in ours) throw new Error('refused');
-      expect(ofModel(ours)).toEqual(ofEngine(engine));
-    } finally {
-      await rm(file, { force: true });
-    }
-  });
-});
+    it.concurrent.each(CASES)('lie where the engine puts them: $id, $what', async ({ id, placement }) => {
+      const record = readModelRecords().find((each) => each.id === id);
+      if (record === undefined) throw new Error(`no ${id}`);
+      const shape = shapeOf(record);
+      const file = path.join(tmpdir(), `ridgepoint-devices-${randomUUID()}.gguf`);
+      const context = { ...DEFAULT_CONTEXT, contextTokens: 4096 };
+      try {
+        await writeSparse({ shape, mix: 'Q4_K_M' }, file);
+        const [engine] = await openEmbeddedEngine({ variant: 'vulkan' }).planMemory({
+          modelPath: file,
+          gpuLayers: placement.gpuLayers ?? -1,
+          cpuMoeLayers: placement.cpuMoeLayers,
+          tensorSplit: placement.deviceShares,
+          contexts: [{ ...context, cacheTypeK: 'f16', cacheTypeV: 'f16', flashAttention: 'on' }],
+        });
+        const ours = memoryOf({ shape, tensors: tensorsOf(shape, 'Q4_K_M') }, context, placement, LLVMPIPE);
+        if (engine === undefined || 'refusal' in engine || 'unsupported' in ours) throw new Error('refused');
+        expect(ofModel(ours)).toEqual(ofEngine(engine));
+      } finally {
+        await rm(file, { force: true });
+      }
+    });
+  },
+);

@@ -24,6 +24,8 @@ function readRows(name: string): string[] {
 const ROWS = readRows('vulkan-compute.csv');
 /** With layers (`-ngl`) or experts (`-ncmoe`) in the system's memory: two columns more behind the model. */
 const PARTIAL_ROWS = readRows('vulkan-partial-compute.csv');
+/** With several GPUs, and then as many figures: llvmpipe was counted several times. */
+const DEVICES_ROWS = readRows('vulkan-devices-compute.csv');
 
 const shapes = new Map(readModelRecords().map((record) => [record.id, shapeOf(record)]));
 const CACHE_TYPES = { f16: 'F16', q8_0: 'Q8_0' } as const;
@@ -50,8 +52,22 @@ function computed(line: string, placement: Placement = ON_DEVICE): string {
   );
   if ('unsupported' in breakdown) throw new Error(breakdown.unsupported);
   const compute = breakdown.lines.find(({ kind }) => kind === 'compute');
-  return [...line.split(',').slice(0, 6), compute?.deviceBytes, compute?.hostBytes].join(',');
+  const devices = compute?.eachDeviceBytes.join(' ');
+  return [...line.split(',').slice(0, 6), devices, compute?.hostBytes].join(',');
 }
+
+/** A row of another fixture computed again: the columns of the placement come behind the model. */
+function computedAt(row: string, columns: number, placementOf: (columns: string[]) => Placement): string {
+  const [id = '', ...others] = row.split(',');
+  const placed = others.slice(0, columns);
+  const [, ...figures] = computed([id, ...others.slice(columns)].join(','), placementOf(placed)).split(',');
+  return [id, ...placed, ...figures].join(',');
+}
+
+const partial = (gpuLayers = '', cpuMoeLayers = ''): Placement => ({
+  gpuLayers: gpuLayers === '' ? null : Number(gpuLayers),
+  cpuMoeLayers: Number(cpuMoeLayers),
+});
 
 describe('compute buffers on Vulkan', () => {
   it('are of every architecture', () => {
@@ -65,15 +81,17 @@ describe('compute buffers on Vulkan', () => {
   });
 
   it('are the engine’s to the byte with a part of the model in system memory', () => {
-    const again = PARTIAL_ROWS.map((line) => {
-      const [id = '', gpuLayers = '', cpuMoeLayers = '', ...settings] = line.split(',');
-      const placement = {
-        gpuLayers: gpuLayers === '' ? null : Number(gpuLayers),
-        cpuMoeLayers: Number(cpuMoeLayers),
-      };
-      const [, ...figures] = computed([id, ...settings].join(','), placement).split(',');
-      return [id, gpuLayers, cpuMoeLayers, ...figures].join(',');
-    });
+    const again = PARTIAL_ROWS.map((row) => computedAt(row, 2, (columns) => partial(...columns)));
     expect(again).toEqual(PARTIAL_ROWS);
+  });
+
+  it('are the engine’s to the byte on every one of several GPUs', () => {
+    const again = DEVICES_ROWS.map((row) =>
+      computedAt(row, 3, ([shares = '', ...columns]) => ({
+        ...partial(...columns),
+        deviceShares: shares.split(' ').map(Number),
+      })),
+    );
+    expect(again).toEqual(DEVICES_ROWS);
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { OP, TYPE } from './operations.ts';
 import { DEVICE, scheduleOnVulkan, type ScheduledGraph } from './splits.ts';
 import { TensorGraph } from './tensor-graph.ts';
-import { PLACE } from './tensor-store.ts';
+import { FLAG, PLACE } from './tensor-store.ts';
 
 const UNLIMITED = Number.MAX_SAFE_INTEGER;
 const TOKENS = 512;
@@ -90,5 +90,54 @@ describe('a graph between a Vulkan device and the processor', () => {
       OP.rope,
       OP.rope,
     ]);
+  });
+});
+
+/** A product on each of two devices, the second of what the first made; both read the same positions. */
+function dividedGraph(): TensorGraph {
+  const graph = new TensorGraph();
+  const positions = graph.input(TYPE.i32, TOKENS);
+  let stream = graph.input(TYPE.f32, 64, TOKENS);
+  for (const device of [0, 1]) {
+    const weight = graph.stored(PLACE.deviceWeights, TYPE.f16, 64, 64);
+    graph.device[weight] = device;
+    const heads = graph.reshape(graph.mulMat(weight, stream), 64, 1, TOKENS);
+    stream = graph.reshape(graph.rope(heads, positions), 64, TOKENS);
+  }
+  graph.expand(stream);
+  return graph;
+}
+
+describe('a graph between two devices', () => {
+  const divide = (pipelined: boolean): ScheduledGraph =>
+    scheduleOnVulkan(dividedGraph(), UNLIMITED, { count: 2, pipelined });
+  /** Behind two devices. */
+  const processor = 2;
+
+  it('computes what reads a weight where that lies, on copies of what lies elsewhere', () => {
+    const operations = steps(divide(false)).filter(([op]) => op !== OP.none && op !== OP.reshape);
+    expect(operations).toEqual([
+      [OP.mulMat, 0],
+      [OP.rope, 0],
+      [OP.mulMat, 1],
+      [OP.rope, 1],
+    ]);
+    const scheduled = divide(false);
+    const copies = scheduled.nodes.flatMap((node, index) =>
+      scheduled.copied.has(node) ? [scheduled.nodeBuffers[index]] : [],
+    );
+    // The tokens and the positions; then the stream and the positions again.
+    expect(copies).toEqual([0, 0, 1, 1]);
+    expect(scheduled.leafs).toHaveLength(4);
+  });
+
+  it('holds four of each copy and of each input where batches are worked on at once', () => {
+    const { graph, leafs, leafBuffers } = divide(true);
+    const kept = leafs.slice(0, -4);
+    expect(kept.every((leaf) => ((graph.flags[leaf] ?? 0) & FLAG.output) !== 0)).toBe(true);
+    const counts = [0, 1, processor].map(
+      (buffer) => leafBuffers.slice(0, -4).filter((each) => each === buffer).length,
+    );
+    expect(counts).toEqual([8, 8, 8]);
   });
 });
