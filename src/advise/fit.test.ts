@@ -97,6 +97,36 @@ describe('whether a model fits', () => {
     expect(fitNamed('qwen3-32b', fit.largestMix ?? 'F32', 8192, 'desktop-rtx-4090').verdict).toBe('fits');
   });
 
+  it('proposes no quantisation whose tensors only fit because a GPU cannot hold them', () => {
+    const device = devices.find(({ id }) => id === 'nvidia-rtx-3090');
+    const budget = device === undefined ? null : budgetOfDevice(device, bytes(8 * 24 * GIB), 8);
+    if (budget === null) throw new Error('no memory');
+    // In F16 each tensor of experts takes 7 GiB.
+    expect(fitWith('deepseek-v3', 'F16', 4096, budget, ON_DEVICE).heldBackBytes).toBeGreaterThan(1000 * GIB);
+    const fit = fitWith('deepseek-v3', 'Q4_K_M', 4096, budget, ON_DEVICE);
+    expect(fit.heldBackBytes).toBe(0);
+    const largest = fitWith('deepseek-v3', fit.largestMix ?? 'F32', 4096, budget, ON_DEVICE);
+    expect(largest).toMatchObject({ verdict: 'fits', heldBackBytes: 0 });
+    expect(largest.breakdown.totalBytes).toBeLessThan(fit.breakdown.totalBytes);
+  });
+
+  it('lets each of several sequences be as long as the model was trained for, unless they share one cache', () => {
+    const of = (unifiedCache: boolean): Fit => {
+      const fit = fitModel({
+        shape: shapeNamed('qwen3-0.6b'),
+        mix: 'Q4_K_M',
+        settings: { ...DEFAULT_CONTEXT, contextTokens: 4096, sequences: 4, unifiedCache },
+        placement: ON_DEVICE,
+        budget: budgetNamed('framework-desktop-395-128'),
+        mixes: [],
+      });
+      if ('unsupported' in fit) throw new Error(fit.unsupported);
+      return fit;
+    };
+    expect(of(true).longestContextTokens).toBe(40_960);
+    expect(of(false).longestContextTokens).toBe(4 * 40_960);
+  });
+
   it('keeps the fewest layers of experts in system memory where a GPU is too small', () => {
     const fit = fitNamed('qwen3-30b-a3b', 'Q4_K_M', 8192, 'desktop-rx-7600-xt');
     const kept = fit.partial?.placement.cpuMoeLayers ?? 0;

@@ -10,6 +10,7 @@ import {
   type MemoryBreakdown,
   type MixName,
   type ModelShape,
+  type ModelTensor,
   type ModelWeights,
   type PlacedBytes,
   type Placement,
@@ -63,7 +64,14 @@ export interface Fit {
   /** The same of each GPU with memory of its own; null: there are none, or no machine was asked for. */
   readonly eachAvailableBytes: readonly Bytes[] | null;
   readonly splits: readonly SplitFit[];
-  /** Up to the longest that the model was trained for; null: none fits, or no machine was asked for. */
+  /**
+   * Weights that were to be on a GPU and stay in the system's memory, since their tensors are larger than a buffer of
+   * Vulkan's. Mixes with more of them are not proposed.
+   */
+  readonly heldBackBytes: Bytes;
+  /** The longest context that the model was trained for, of all sequences together: longer ones are not looked for. */
+  readonly trainedContextTokens: number;
+  /** Up to {@link trainedContextTokens}; null: none fits, or no machine was asked for. */
   readonly longestContextTokens: number | null;
   /** The largest mix that fits at the wanted context; null: none, or no machine was asked for. */
   readonly largestMix: MixName | null;
@@ -108,10 +116,13 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   const weights = weightsIn(mix);
   const breakdown = memoryOf(weights, settings, placement, backend);
   if ('unsupported' in breakdown) return breakdown;
+  const trainedContextTokens = trainedTokens(shape, settings);
   const none = { splits: [], longestContextTokens: null, largestMix: null, partial: null, reduced: null };
   if (budget === null)
     return {
       breakdown,
+      heldBackBytes: heldBackBytes(weights.tensors, placement, backend),
+      trainedContextTokens,
       verdict: null,
       sharing: null,
       availableBytes: null,
@@ -139,10 +150,14 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
     each !== null && fitVerdict(budget, each) === 'fits';
   const at = accountOf(weights);
   const verdict = fitVerdict(budget, breakdown);
-  const longestContextTokens = longestContext(shape.contextLength, (tokens) => fits(at(tokens)));
+  const longestContextTokens = longestContext(trainedContextTokens, (tokens) => fits(at(tokens)));
   const bySize = largestFirst(shape, mixes);
+  const heldBack = heldBackBytes(weights.tensors, placement, backend);
+  const isCandidate = ({ tensors }: ModelWeights): boolean =>
+    heldBackBytes(tensors, placement, backend) <= heldBack;
   const largest = firstOf(bySize, (each) => {
-    const other = accountOf(weightsIn(each))(settings.contextTokens);
+    const inMix = weightsIn(each);
+    const other = isCandidate(inMix) ? accountOf(inMix)(settings.contextTokens) : null;
     return fits(other) ? { mix: each, breakdown: other } : null;
   });
   const partial =
@@ -152,18 +167,54 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   const isStuck = longestContextTokens === null && largest === null && partial === null;
   return {
     breakdown,
+    heldBackBytes: heldBack,
+    trainedContextTokens,
     verdict,
     sharing: budget.kind === 'shared' ? sharedFit(budget, breakdown, largest?.breakdown ?? null) : null,
     availableBytes: available(budget),
     eachAvailableBytes: budget.kind === 'gpu' ? budget.gpus.map(usableOf) : null,
     splits:
-      budget.kind === 'shared' ? budget.splits.map((split) => fitSplit(split, breakdown, shape, at)) : [],
+      budget.kind === 'shared'
+        ? budget.splits.map((split) => fitSplit(split, breakdown, trainedContextTokens, at))
+        : [],
     longestContextTokens,
     largestMix: largest?.mix ?? null,
     partial,
-    reduced: isStuck ? reduce(shape, bySize, (each) => accountOf(weightsIn(each)), fits) : null,
+    reduced: isStuck
+      ? reduce(
+          trainedContextTokens,
+          bySize,
+          (each) => {
+            const inMix = weightsIn(each);
+            return isCandidate(inMix) ? accountOf(inMix) : (): null => null;
+          },
+          fits,
+        )
+      : null,
   };
 }
+
+/** Tensors of layers alone are counted: tables are read by the processor anyway, and no head is as large. */
+function heldBackBytes(
+  tensors: readonly ModelTensor[],
+  { cpuMoeLayers }: Placement,
+  { isProcessor, maxTensorBytes }: ComputeBackend,
+): Bytes {
+  if (isProcessor) return bytes(0);
+  return bytes(
+    tensors.reduce(
+      (sum, { layer, bytes: size }) =>
+        layer !== null && layer >= cpuMoeLayers && size > maxTensorBytes ? sum + size : sum,
+      0,
+    ),
+  );
+}
+
+/** Every sequence may be as long, unless all of them share one cache. */
+const trainedTokens = (
+  { contextLength }: ModelShape,
+  { sequences, unifiedCache }: ContextMemorySettings,
+): number => contextLength * (unifiedCache ? 1 : sequences);
 
 /** What the first of some mixes has of which there is anything; null: none has. */
 function firstOf<T>(mixes: readonly MixName[], of: (mix: MixName) => T | null): T | null {
@@ -176,7 +227,7 @@ function firstOf<T>(mixes: readonly MixName[], of: (mix: MixName) => T | null): 
 
 /** The largest mix of which any context fits, and the longest that does. */
 function reduce(
-  shape: ModelShape,
+  trainedContextTokens: number,
   bySize: readonly MixName[],
   accountOf: (mix: MixName) => (contextTokens: number) => MemoryBreakdown | null,
   fits: (each: MemoryBreakdown | null) => each is MemoryBreakdown,
@@ -184,7 +235,7 @@ function reduce(
   for (const mix of bySize) {
     const at = accountOf(mix);
     if (!fits(at(CONTEXT_STEP))) continue;
-    const contextTokens = longestContext(shape.contextLength, (tokens) => fits(at(tokens)));
+    const contextTokens = longestContext(trainedContextTokens, (tokens) => fits(at(tokens)));
     const breakdown = contextTokens === null ? null : at(contextTokens);
     if (contextTokens !== null && breakdown !== null) return { mix, contextTokens, breakdown };
   }
@@ -223,13 +274,13 @@ const reserveOf = (budget: MemoryBudget): number => systemReserve(systemMemory(b
 function fitSplit(
   split: MemorySplit,
   breakdown: MemoryBreakdown,
-  shape: ModelShape,
+  trainedContextTokens: number,
   at: (contextTokens: number) => MemoryBreakdown | null,
 ): SplitFit {
   return {
     split,
     ...judgeSplit(split, breakdown),
-    longestContextTokens: longestContext(shape.contextLength, (tokens) => {
+    longestContextTokens: longestContext(trainedContextTokens, (tokens) => {
       const other = at(tokens);
       return other !== null && judgeSplit(split, other).verdict === 'fits';
     }),

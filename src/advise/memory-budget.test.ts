@@ -75,8 +75,8 @@ describe('the memory of an integrated GPU under Linux', () => {
     const { splits, totalBytes, raisedBy } = sharedOf(budgetOfFacts(facts));
     expect(raisedBy).toBe('ttm.pages_limit');
     expect(splits.map(({ name, sharedLimitBytes }) => [name, sharedLimitBytes])).toEqual([
-      ['as it is set now', 32 * GIB],
-      ['as it is set now, GTT raised', totalBytes - systemReserve(totalBytes)],
+      ['now', 32 * GIB],
+      ['now, GTT raised', totalBytes - systemReserve(totalBytes)],
     ]);
   });
 
@@ -86,7 +86,7 @@ describe('the memory of an integrated GPU under Linux', () => {
       [`"${GTT}\\n"`, `"${32 * GIB}\\n"`],
     ]);
     const names = sharedOf(budgetOfFacts(facts)).splits.map(({ name }) => name);
-    expect(names.slice(0, 3)).toEqual(['as it is set now', 'as it is set now, GTT raised', '512 MB']);
+    expect(names.slice(0, 3)).toEqual(['now', 'now, GTT raised', '512 MB']);
   });
 
   it('is offered every division once', () => {

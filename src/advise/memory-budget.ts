@@ -94,7 +94,7 @@ export function carveOutSplits(totalBytes: Bytes): MemorySplit[] {
   });
 }
 
-const MAC_LIMIT_RAISED = 'iogpu.wired_limit_mb raised';
+const MAC_LIMIT_RAISED = 'wired limit raised';
 
 /** The one or two ways in which a GPU without a carve-out may use the memory that it shares. */
 function limitSplits(totalBytes: Bytes, defaultBytes: Bytes, raisedName: string | null): MemorySplit[] {
@@ -176,7 +176,9 @@ function macLimit(totalBytes: Bytes): Bytes {
   return bytes(totalBytes * (share?.fraction ?? DEFAULT_SHARED_FRACTION));
 }
 
-const AS_SET = 'as it is set now';
+const AS_SET: SharedSetting = 'as it is set now';
+/** {@link AS_SET}, in a table. */
+const NOW = 'now';
 
 /** The memory is divided as was read; beside it, what could be set. */
 function sharedBudgetOfFacts({ unifiedMemory, os }: MachineFacts, systemBytes: Bytes): MemoryBudget {
@@ -185,7 +187,7 @@ function sharedBudgetOfFacts({ unifiedMemory, os }: MachineFacts, systemBytes: B
   const carveOut = valueOf(unifiedMemory.carveOutBytes) ?? bytes(0);
   const total = bytes(systemBytes + carveOut);
   const now: MemorySplit = {
-    name: AS_SET,
+    name: NOW,
     carveOutBytes: carveOut,
     sharedLimitBytes:
       gttLimit ??
@@ -199,7 +201,7 @@ function sharedBudgetOfFacts({ unifiedMemory, os }: MachineFacts, systemBytes: B
   const raisedBy = isMac ? 'iogpu.wired_limit_mb' : gttLimit === undefined ? null : 'ttm.pages_limit';
   const raised: MemorySplit = {
     ...now,
-    name: isMac ? MAC_LIMIT_RAISED : `${AS_SET}, GTT raised`,
+    name: isMac ? MAC_LIMIT_RAISED : `${NOW}, GTT raised`,
     sharedLimitBytes: most,
     isDefaultLimit: false,
   };

@@ -6,12 +6,21 @@ import {
   type ModelShape,
   type ProjectorMemory,
 } from '../model/index.ts';
-import { formatBytes } from '../units/index.ts';
+import { formatBytes, type Bytes } from '../units/index.ts';
 import { CommandFailure } from './exit.ts';
 import type { FitFlags } from './fit-options.ts';
 
 /** The type in which projectors are published most. */
 const PROJECTOR_TYPE = 'F16';
+
+/** Why weights lie in the system's memory that were to be on the GPU; nothing where none do. */
+export function heldBackNotes(heldBackBytes: Bytes): string[] {
+  return heldBackBytes === 0
+    ? []
+    : [
+        `${formatBytes(heldBackBytes)} of the weights stay in the system's memory: each of their tensors is larger than 4 GiB, the most that Vulkan has in one buffer. CUDA, ROCm and Metal have no such limit, and would have them on the GPU.`,
+      ];
+}
 
 /** What a model has beside what is counted, and what takes more than is known. */
 export function companionNotes(

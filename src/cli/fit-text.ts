@@ -1,9 +1,12 @@
-import type { Fit, FitVerdict, SharedRemedies, SplitFit } from '../advise/index.ts';
-import type { MemoryKind, MemoryLine } from '../model/index.ts';
+import type { Fit, FitVerdict, SharedRemedies } from '../advise/index.ts';
+import type { MemoryBreakdown, MemoryKind, MemoryLine } from '../model/index.ts';
 import { bytes, formatBytes, GIB, type Bytes } from '../units/index.ts';
 
-/** A line of the table: what, on each GPU, in the system's memory. */
-type FitRow = readonly [what: string, ...places: readonly string[]];
+/** A table of {@link printTable}: the first column is text, the others are amounts. */
+export interface FitTable {
+  readonly titles: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
 
 const KIND_NAMES: Readonly<Record<MemoryKind, string>> = {
   weights: 'weights',
@@ -16,28 +19,63 @@ const KIND_NAMES: Readonly<Record<MemoryKind, string>> = {
   projector: 'mmproj',
 };
 
+/** Names of the kinds over columns. */
+const KIND_TITLES: Readonly<Record<MemoryKind, string>> = {
+  weights: 'weights',
+  'kv-cache': 'KV cache',
+  'recurrent-state': 'state',
+  compute: 'compute',
+  output: 'logits',
+  'draft-cache': 'draft KV',
+  'draft-compute': 'draft compute',
+  projector: 'mmproj',
+};
+
 /** The places that a model takes memory in: the GPUs that there are, and the system's memory. */
-export function fitPlaces({ breakdown }: Fit): string[] {
-  const { eachDeviceBytes, deviceBytes } = breakdown;
+function placesOf({ eachDeviceBytes, deviceBytes }: MemoryBreakdown): string[] {
   if (deviceBytes === 0) return ['system memory'];
   const gpus = eachDeviceBytes.length === 1 ? ['GPU'] : eachDeviceBytes.map((_, device) => `GPU ${device}`);
   return [...gpus, 'system memory'];
 }
 
-/** The breakdown as rows, what takes nothing left out, with the sum; the columns are {@link fitPlaces}. */
-export function fitRows({ breakdown }: Fit): FitRow[] {
+/**
+ * The breakdown as a table, what takes nothing left out, with the sum: a column for each place, or where a line has no
+ * room for so many, a row.
+ * @param lineWidth - characters of a line.
+ */
+export function fitTable({ breakdown }: Fit, lineWidth: number): FitTable {
   const amount = (size: Bytes): string => (size === 0 ? '' : formatBytes(size));
   const amounts = ({
     eachDeviceBytes,
     hostBytes,
   }: Pick<MemoryLine, 'eachDeviceBytes' | 'hostBytes'>): string[] =>
     (breakdown.deviceBytes > 0 ? [...eachDeviceBytes, hostBytes] : [hostBytes]).map(amount);
-  return [
-    ...breakdown.lines
-      .filter(({ deviceBytes, hostBytes }) => deviceBytes + hostBytes > 0)
-      .map((line): FitRow => [KIND_NAMES[line.kind], ...amounts(line)]),
-    ['together', ...amounts(breakdown)],
-  ];
+  const lines = breakdown.lines.filter(({ deviceBytes, hostBytes }) => deviceBytes + hostBytes > 0);
+  const places = placesOf(breakdown);
+  const byKind: FitTable = {
+    titles: ['', ...places],
+    rows: [
+      ...lines.map((line) => [KIND_NAMES[line.kind], ...amounts(line)]),
+      ['together', ...amounts(breakdown)],
+    ],
+  };
+  if (widthOf(byKind) <= lineWidth) return byKind;
+  const columns = [...lines.map(amounts), amounts(breakdown)];
+  const byPlace: FitTable = {
+    titles: ['', ...lines.map(({ kind }) => KIND_TITLES[kind]), 'together'],
+    rows: places.map((place, index) => [place, ...columns.map((column) => column[index] ?? '')]),
+  };
+  return widthOf(byPlace) < widthOf(byKind) ? byPlace : byKind;
+}
+
+/** Between two columns of {@link printTable}. */
+const COLUMN_GAP = 2;
+
+function widthOf({ titles, rows }: FitTable): number {
+  const widths = titles.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  return widths.reduce((sum, width) => sum + width, 0) + COLUMN_GAP * (widths.length - 1);
 }
 
 /** One letter of the bar for each kind, told apart without colour. */
@@ -51,46 +89,65 @@ const BAR_LETTERS: Readonly<Record<MemoryKind, string>> = {
   'draft-compute': '░',
   projector: '█',
 };
-const BAR_WIDTH = 60;
+/** Cells of a bar: so many are enough, and with fewer nothing can be seen. */
+const WIDEST_BAR = 60;
+const NARROWEST_BAR = 10;
 
 /**
  * Where the model lies in what is available: a bar for each GPU, as wide as the larger of the two, with what is free as
  * dots, and a mark where what is available ends.
+ * @param lineWidth - characters of a line.
  */
-export function fitBars({ breakdown, availableBytes, eachAvailableBytes }: Fit): string[] {
+export function fitBars({ breakdown, availableBytes, eachAvailableBytes }: Fit, lineWidth: number): string[] {
   const { eachDeviceBytes, deviceBytes, lines } = breakdown;
-  if (deviceBytes === 0) {
-    return [
-      bar(
-        lines.map(({ kind, hostBytes }) => [kind, hostBytes]),
-        availableBytes,
-      ),
-    ];
-  }
-  return eachDeviceBytes.map((_, device) => {
-    const parts = lines.map((line): BarPart => [line.kind, line.eachDeviceBytes[device] ?? 0]);
-    const name = eachDeviceBytes.length === 1 ? '' : `GPU ${device}  `;
-    return `${name}${bar(parts, eachAvailableBytes?.[device] ?? availableBytes)}`;
-  });
+  const bars: Bar[] =
+    deviceBytes === 0
+      ? [
+          {
+            name: '',
+            parts: lines.map(({ kind, hostBytes }) => [kind, hostBytes]),
+            available: availableBytes,
+          },
+        ]
+      : eachDeviceBytes.map((_, device) => ({
+          name: eachDeviceBytes.length === 1 ? '' : `GPU ${device}  `,
+          parts: lines.map((line) => [line.kind, line.eachDeviceBytes[device] ?? 0]),
+          available: eachAvailableBytes?.[device] ?? availableBytes,
+        }));
+  const beside = Math.max(...bars.map((each) => each.name.length + MARK.length + sizesOf(each).length));
+  const width = Math.min(WIDEST_BAR, Math.max(NARROWEST_BAR, lineWidth - beside));
+  return bars.map((each) => `${each.name}${drawBar(each, width)}${sizesOf(each)}`);
 }
 
-type BarPart = readonly [kind: MemoryKind, bytes: number];
+interface Bar {
+  readonly name: string;
+  readonly parts: readonly (readonly [kind: MemoryKind, bytes: number])[];
+  readonly available: Bytes | null;
+}
 
-function bar(parts: readonly BarPart[], available: Bytes | null): string {
-  const taken = parts.reduce((sum, [, size]) => sum + size, 0);
-  const whole = Math.max(taken, available ?? 0);
-  const cells = (size: number): number => Math.round((size / whole) * BAR_WIDTH);
+const MARK = '|';
+
+const takenBy = ({ parts }: Bar): Bytes => bytes(parts.reduce((sum, [, size]) => sum + size, 0));
+
+function sizesOf(bar: Bar): string {
+  const taken = formatBytes(takenBy(bar));
+  return bar.available === null ? `  ${taken}` : `  ${taken} of ${formatBytes(bar.available)}`;
+}
+
+function drawBar(bar: Bar, width: number): string {
+  const { parts, available } = bar;
+  const whole = Math.max(takenBy(bar), available ?? 0);
+  const cells = (size: number): number => Math.round((size / whole) * width);
   let filled = '';
   let reached = 0;
   for (const [kind, size] of parts) {
     reached += size;
     filled = filled.padEnd(cells(reached), BAR_LETTERS[kind]);
   }
-  const drawn = filled.padEnd(BAR_WIDTH, '·');
-  if (available === null) return `${drawn}  ${formatBytes(bytes(taken))}`;
-  const limit = cells(available);
-  const marked = limit >= BAR_WIDTH ? `${drawn}|` : `${drawn.slice(0, limit)}|${drawn.slice(limit)}`;
-  return `${marked}  ${formatBytes(bytes(taken))} of ${formatBytes(available)}`;
+  const drawn = filled.padEnd(width, '·');
+  if (available === null) return drawn;
+  const limit = Math.min(cells(available), width);
+  return `${drawn.slice(0, limit)}${MARK}${drawn.slice(limit)}`;
 }
 
 export const FIT_BAR_KEY = '█ weights  ▓ KV cache  ▒ state  ░ compute  · free  | the end of what there is';
@@ -153,6 +210,9 @@ function asItIs({ sharing, splits, longestContextTokens }: Fit): string {
   return `${ENLARGED} (${sharing.setting} ${now})`;
 }
 
+const allTrained = ({ longestContextTokens, trainedContextTokens }: Fit): string =>
+  longestContextTokens === trainedContextTokens ? ', all that the model was trained for' : '';
+
 const mixAsItIs = ({ sharing }: Fit): string => (sharing?.holdsLargestMix === false ? ENLARGED : '');
 
 /** How far contexts and quantisations may grow where the wanted ones fit. */
@@ -163,7 +223,9 @@ export function roomSentences(fit: Fit, contextTokens: number): string[] {
     // A longer one than the model was trained for is not looked for: the note on the context says so.
     ...(longestContextTokens === null || longestContextTokens < contextTokens
       ? []
-      : [`The longest context that fits is ${longestContextTokens} tokens${asItIs(fit)}.`]),
+      : [
+          `The longest context that fits is ${longestContextTokens} tokens${[allTrained(fit), asItIs(fit)].filter(Boolean).join(',')}.`,
+        ]),
     ...(largestMix === null ? [] : [`The largest quantisation that fits is ${largestMix}${mixAsItIs(fit)}.`]),
   ];
 }
@@ -173,18 +235,30 @@ type SplitRow = readonly [split: string, addressable: string, left: string, long
 
 const VERDICTS: Readonly<Record<FitVerdict, string>> = {
   fits: 'fits',
-  starves: 'starves the system',
+  starves: 'starves system',
   'does-not-fit': 'does not fit',
 };
 
-export function splitRows(splits: readonly SplitFit[]): SplitRow[] {
+/** How the longest context is marked that the model was trained for. */
+const ALL_TRAINED = '(all)';
+
+/** What {@link ALL_TRAINED} means, where it was used; null: no division holds such a context. */
+export function splitNote({ splits, trainedContextTokens }: Fit): string | null {
+  return splits.some(({ longestContextTokens }) => longestContextTokens === trainedContextTokens)
+    ? `${ALL_TRAINED}: as long as the model was trained for; no longer one is looked for.`
+    : null;
+}
+
+export function splitRows({ splits, trainedContextTokens }: Fit): SplitRow[] {
+  const longest = (tokens: number | null): string =>
+    tokens === null ? 'none' : tokens === trainedContextTokens ? `${tokens} ${ALL_TRAINED}` : String(tokens);
   return splits.map((each) => [
     each.split.name,
     formatBytes(each.addressableBytes),
     each.systemLeftBytes < 0
       ? `lacks ${formatBytes(bytes(-each.systemLeftBytes))}`
       : formatBytes(bytes(each.systemLeftBytes)),
-    each.longestContextTokens === null ? 'none' : String(each.longestContextTokens),
+    longest(each.longestContextTokens),
     VERDICTS[each.verdict],
   ]);
 }

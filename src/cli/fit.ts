@@ -27,15 +27,15 @@ import {
 import { formatBytes, GIB } from '../units/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
-import { checkDraft, companionNotes, projectorOf } from './fit-companions.ts';
+import { checkDraft, companionNotes, heldBackNotes, projectorOf } from './fit-companions.ts';
 import type { FitFlags } from './fit-options.ts';
 import {
   FIT_BAR_KEY,
   fitBars,
-  fitPlaces,
-  fitRows,
   fitSentence,
+  fitTable,
   roomSentences,
+  splitNote,
   splitRows,
 } from './fit-text.ts';
 import { knownModels, knownModelsNaming } from './known-models.ts';
@@ -116,7 +116,7 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
       fit,
       settings,
       note,
-      beside: companionNotes(shape, settings, projector),
+      beside: [...heldBackNotes(fit.heldBackBytes), ...companionNotes(shape, settings, projector)],
       companions: projector === null ? [] : ['--mmproj', 'MMPROJ.gguf'],
       isHostKnown: machine.budget.kind !== 'gpu' || machine.budget.systemBytes !== null,
       llama: proposal(fit, settings, onGpu(chosen), onGpu(placement)),
@@ -262,7 +262,8 @@ async function budgetFor(name: string | undefined): Promise<NamedBudget> {
     resolveMachine(name, machines);
     throw new CommandFailure(`There is no machine '${name}'.`);
   }
-  return known(found.device.name, budgetOfDevice(found.device, null, found.count));
+  const title = found.count === 1 ? found.device.name : `${found.count} x ${found.device.name}`;
+  return known(title, budgetOfDevice(found.device, null, found.count));
 }
 
 async function budgetOfFile(file: string | undefined): Promise<NamedBudget> {
@@ -296,6 +297,9 @@ function partialSentence({ placement, breakdown }: PartialPlacement, isHostKnown
     : `With ${how} in the system's memory it fits, if ${beside} of that are free; ${formatBytes(breakdown.deviceBytes)} are then on ${gpu}.`;
 }
 
+/** Characters of a line where the terminal does not say: those of the usual one. */
+const USUAL_WIDTH = 80;
+
 /** What nearly every computer with a graphics card has to spare. */
 const NOTEWORTHY_HOST_BYTES = 4 * GIB;
 
@@ -321,12 +325,14 @@ function print(
   context: CliContext,
 ): void {
   context.stdout(`${context.colors.bold(title)}\n`);
+  const lineWidth = context.columns ?? USUAL_WIDTH;
+  const { titles, rows } = fitTable(fit, lineWidth);
   printTable(
     context,
-    [{ title: '' }, ...fitPlaces(fit).map((title) => ({ title, align: 'right' as const }))],
-    fitRows(fit),
+    titles.map((title, column) => ({ title, align: column === 0 ? ('left' as const) : ('right' as const) })),
+    rows,
   );
-  context.stdout(`\n${fitBars(fit).join('\n')}\n${context.colors.dim(FIT_BAR_KEY)}\n`);
+  context.stdout(`\n${fitBars(fit, lineWidth).join('\n')}\n${context.colors.dim(FIT_BAR_KEY)}\n`);
   const sentence = fitSentence(fit, settings.contextTokens);
   if (sentence !== null) context.stdout(sentence);
   if (fit.verdict === 'fits' && !isHostKnown && fit.breakdown.hostBytes > NOTEWORTHY_HOST_BYTES) {
@@ -345,12 +351,14 @@ function print(
       [
         { title: 'GPU memory' },
         { title: 'GPU may use', align: 'right' },
-        { title: 'system has left', align: 'right' },
+        { title: 'system left', align: 'right' },
         { title: 'longest context', align: 'right' },
         { title: 'this one' },
       ],
-      splitRows(fit.splits),
+      splitRows(fit),
     );
+    const marked = splitNote(fit);
+    if (marked !== null) context.stdout(context.colors.dim(marked));
   }
   if (fit.partial !== null) {
     context.stdout(partialSentence(fit.partial, isHostKnown));
