@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { GgufError } from '../gguf/gguf-error.ts';
 import { splitSetOf, stemOf } from '../gguf/split.ts';
 import { refusal } from './read-remote.ts';
+import { isWebPage, webPageError } from './web-page.ts';
 import { request, type WebAccess } from './web.ts';
 
 /** `organisation/repository:QUANT`, as llama.cpp writes it after -hf. */
@@ -91,6 +92,10 @@ async function listFiles(repository: string, access: WebAccess): Promise<string[
                 `There is no ${repository} on ${new URL(access.endpoint).host}, or it is not open to everybody: check its name, or set HF_TOKEN to a token that may read it.`,
               )
             : refusal(answer.status, repository);
+        }
+        if (isWebPage(answer)) {
+          await answer.discard();
+          throw webPageError(address, repository, access);
         }
         const parsed = parseListing(await answer.read(PAGE_BYTES), repository);
         return { paths: parsed, next: nextPage(answer.headers.get('link'), address) };

@@ -56,6 +56,21 @@ function written(name: string, { header, fileBytes }: GgufLayout): string {
   return file;
 }
 
+describe('a quantisation behind a file', () => {
+  it('is refused, as the file has its own, wherever it lies', async () => {
+    const file = written('own-types.gguf', plan);
+    for (const text of [`${file}:Q8_0`, 'missing.gguf:Q8_0', `${endpoint}/org/x/resolve/main/a.gguf:Q8_0`]) {
+      await expect(find(text)).rejects.toThrow(
+        /^\S+\.gguf is a file, whose weights have types of their own: leave out :Q8_0, or name a model of the catalogue with it\.$/,
+      );
+    }
+  });
+
+  it('belongs to a repository that is called like a file', async () => {
+    await expect(find('org/repo.gguf:Q8_0')).rejects.not.toThrow('is a file');
+  });
+});
+
 describe('what a MODEL means', () => {
   it('is a model of the catalogue by its name, its repository, and a repository of its files', async () => {
     for (const text of ['qwen3-30b-a3b:Q4_0', 'Qwen/Qwen3-30B-A3B:Q4_0', 'unsloth/Qwen3-30B-A3B-GGUF:q4_0']) {

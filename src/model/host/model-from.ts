@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { CatalogNameError, resolveModelName, type ModelRecord } from '../../catalog/index.ts';
 import { bytes, type Bytes } from '../../units/index.ts';
 import { architectureOf, SYNTHETIC_ARCHITECTURES } from '../architectures/registry.ts';
+import { GgufError } from '../gguf/gguf-error.ts';
 import type { GgufHeader } from '../gguf/parse-header.ts';
 import { stemOf } from '../gguf/split.ts';
 import { shapeFieldsOfHeader } from '../header-shape.ts';
@@ -59,6 +61,7 @@ export function isModelAddress(text: string): boolean {
  * @throws CatalogNameError, GgufError, HeaderShapeError, each with one sentence for the user.
  */
 export async function modelFrom(text: string, { records, access }: ModelSources): Promise<NamedModel> {
+  refuseTypesOfFile(text);
   if (isModelAddress(text)) {
     const address = fileOfHubPage(text, access.endpoint);
     return describe('address', text, await readRemoteHeader(address, text, access));
@@ -78,6 +81,19 @@ export async function modelFrom(text: string, { records, access }: ModelSources)
     const label = `${name.repository}:${file.quantisation}`;
     return describe('hub', label, await readRemoteHeader(file.address, label, access));
   }
+}
+
+/**
+ * A file has the types that it has. Repositories of the hub may be called alike.
+ * @throws GgufError where others are asked for.
+ */
+function refuseTypesOfFile(text: string): void {
+  const [, file, mix] = /^(.+\.gguf):([\w.-]+)$/i.exec(text) ?? [];
+  if (file === undefined || (hubNameOf(text) !== null && !existsSync(file))) return;
+  throw new GgufError(
+    'no-such-quantisation',
+    `${file} is a file, whose weights have types of their own: leave out :${mix}, or name a model of the catalogue with it.`,
+  );
 }
 
 /** llama-quantize and the names of files say MXFP4_MOE, llama.cpp's own label MXFP4. */

@@ -1,5 +1,6 @@
 import { GgufError } from '../gguf/gguf-error.ts';
 import { refusal } from './read-remote.ts';
+import { isWebPage, webPageError } from './web-page.ts';
 import { request, type WebAccess } from './web.ts';
 
 /** Published configurations have some kilobytes; the largest, with a list for each layer, some tens of them. */
@@ -15,6 +16,10 @@ export async function readRemoteConfig(address: string, label: string, access: W
     if (answer.status !== 200) {
       await answer.discard();
       throw refusal(answer.status, label);
+    }
+    if (isWebPage(answer)) {
+      await answer.discard();
+      throw webPageError(address, label, access);
     }
     const body = await answer.read(MAX_CONFIG_BYTES + 1);
     if (body.byteLength > MAX_CONFIG_BYTES) {

@@ -91,6 +91,52 @@ describe('reading a header over the network', () => {
     expect(sent.bytes).toBeLessThanOrEqual(2 * LARGE.header.byteLength);
   });
 
+  describe('that turns out to be a web page', () => {
+    const PAGE = '<!DOCTYPE html><html><head><title>Log in</title></head><body></body></html>';
+    const page =
+      (type: string): Handler =>
+      (_, response) =>
+        void response.writeHead(200, { 'content-type': type, 'content-length': PAGE.length }).end(PAGE);
+
+    it.each(['text/html; charset=utf-8', 'application/octet-stream'])(
+      'says so, and where from, when it comes as %s',
+      async (type) => {
+        const origin = await serve(page(type));
+        const { host } = new URL(origin);
+        expect(await failure(readRemoteHeader(`${origin}/model.gguf`, 'the model', access()))).toEqual({
+          code: 'not-gguf',
+          message: `the model cannot be read: ${host} sends a web page instead of the file; check that the address is that of the file itself, or, where it needs a login, download the file and give its path.`,
+        });
+      },
+    );
+
+    it('names HF_TOKEN where the hub sends it, without a length and after a redirect to a login', async () => {
+      const origin = await serve((request, response) => {
+        if (request.url !== '/login') {
+          response.writeHead(302, { location: '/login' }).end();
+          return;
+        }
+        response.writeHead(200, { 'content-type': 'text/html' });
+        response.write(PAGE);
+        response.end();
+      });
+      const reading = (token: string | null): Promise<{ message: string }> =>
+        failure(readRemoteHeader(`${origin}/org/model.gguf`, 'org', access({ endpoint: origin, token })));
+      expect((await reading(null)).message).toContain('set HF_TOKEN to a token that may read it.');
+      expect((await reading('hf_x')).message).toContain('check that the token in HF_TOKEN may read it.');
+    });
+
+    it('is named in place of the list of files', async () => {
+      const origin = await serve(page('text/html'));
+      const found = await failure(
+        findHubFile({ repository: 'org/repo', quantisation: 'Q8_0' }, access({ endpoint: origin })),
+      );
+      expect(found.message).toMatch(
+        /^org\/repo cannot be read: \S+ sends a web page instead of the file; .*HF_TOKEN/,
+      );
+    });
+  });
+
   it('reads a set of files as one model', async () => {
     const tensors = tensorsOf(TINY_LLAMA, 'Q4_0');
     const half = Math.ceil(tensors.length / 2);

@@ -2,6 +2,7 @@ import { GgufError } from '../gguf/gguf-error.ts';
 import type { GgufHeader } from '../gguf/parse-header.ts';
 import { mergeParts, splitSetOf } from '../gguf/split.ts';
 import { readHeaderOf } from './read-header.ts';
+import { beginsAsWebPage, isWebPage, webPageError } from './web-page.ts';
 import { request, type WebAccess, type WebAnswer } from './web.ts';
 
 /** The first range: the metadata before the vocabulary, and the vocabulary of small models. */
@@ -42,7 +43,12 @@ async function readOne(address: string, label: string, access: WebAccess): Promi
     firstReadBytes: FIRST_RANGE_BYTES,
     read: (start, end) =>
       request(address, label, { range: `bytes=${start}-${end - 1}` }, access, async (answer) => {
-        const found = await readRange(answer, start, end, label);
+        const isPage = answer.status < 300 && isWebPage(answer);
+        if (isPage) await answer.discard();
+        const found = isPage ? null : await readRange(answer, start, end, label);
+        if (found === null || (start === 0 && beginsAsWebPage(found.bytes))) {
+          throw webPageError(address, label, access);
+        }
         if (fileBytes !== null && fileBytes !== found.fileBytes) {
           throw new GgufError('unreadable', `${label} changed while it was read; try again.`);
         }
