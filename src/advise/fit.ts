@@ -108,12 +108,13 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   const backend = backendOf(budget);
   const placement = placedOn(budget, request.placement);
   const tensorsIn = settings.draftsFurtherTokens === true ? tensorsWithNextTokenLayers : tensorsOf;
-  const weightsIn = (each: MixName): ModelWeights => ({
+  const weightsOf = (each: MixName): ModelWeights => ({
     shape,
     tensors: tensorsIn(shape, each),
     ...(request.projectorBytes === undefined ? {} : { projectorBytes: request.projectorBytes }),
   });
-  const weights = weightsIn(mix);
+  const weights = weightsOf(mix);
+  const weightsIn = (each: MixName): ModelWeights => (each === mix ? weights : weightsOf(each));
   const breakdown = memoryOf(weights, settings, placement, backend);
   if ('unsupported' in breakdown) return breakdown;
   const trainedContextTokens = trainedTokens(shape, settings);
@@ -131,6 +132,7 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
     };
   const accountOf = (each: ModelWeights): ((contextTokens: number) => MemoryBreakdown | null) => {
     const accounted = new Map<number, MemoryBreakdown | null>();
+    if (each === weights) accounted.set(settings.contextTokens, breakdown);
     return (contextTokens) => {
       const before = accounted.get(contextTokens);
       if (before !== undefined) return before;

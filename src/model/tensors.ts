@@ -37,7 +37,11 @@ export function tensorsOf(shape: ModelShape, mix: MixName, layers?: readonly num
   }
   const { tensors: whole, typing } = listedTensors(shape, architecture);
   const types = typing.typesIn(mix);
-  if (layers === undefined) return whole.map((tensor, index) => typedTensor(tensor, types[index] ?? 'F32'));
+  if (layers === undefined) {
+    const typed = whole.map((tensor, index) => typedTensor(tensor, types[index] ?? 'F32'));
+    UNTYPED.set(typed, whole);
+    return typed;
+  }
   const typeOf = new Map(whole.map(({ name }, index) => [name, types[index] ?? 'F32']));
   const typed = (tensor: UntypedTensor): ModelTensor => typedTensor(tensor, typeOf.get(tensor.name) ?? 'F32');
   return [
@@ -110,6 +114,15 @@ interface ListedTensors {
   readonly tensors: readonly UntypedTensor[];
   readonly typing: TensorTyping;
 }
+
+/** What the tensors of a whole model are in every mix, by what they are in one. */
+const UNTYPED = new WeakMap<readonly ModelTensor[], object>();
+
+/**
+ * What lists of tensors have in common that differ by their types alone: the same for every mix of a shape. A list that
+ * {@link tensorsOf} has not made of a whole model has it to itself.
+ */
+export const withoutTypes = (tensors: readonly ModelTensor[]): object => UNTYPED.get(tensors) ?? tensors;
 
 const LISTED = new WeakMap<ModelShape, ListedTensors>();
 

@@ -48,7 +48,7 @@ const HOLDS_TIED_HEAD_TWICE: ReadonlySet<string> = new Set(['gemma3n', 'gemma4']
  * Architectures whose logits are computed from the embedding table itself, without a copy that is loaded as the head
  * (src/models/bitnet.cpp, release v0.5.0): a GPU gets one for each ubatch.
  */
-const READS_TABLE: ReadonlySet<string> = new Set(['bitnet']);
+export const READS_TABLE: ReadonlySet<string> = new Set(['bitnet']);
 
 /** The layer by whose place that of the tensor is decided; the output counts as the one after the last. */
 function placedWith(

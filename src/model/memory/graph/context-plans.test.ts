@@ -33,4 +33,12 @@ describe.each(oneOfEachArchitecture())('contexts of $id ($architecture)', (shape
       LENGTHS.map((length) => bytesOf(length, [...tensors])),
     );
   });
+
+  it('are the same in every mix, as those of lists of their own', () => {
+    const context = resolveContext({ ...DEFAULT_CONTEXT, contextTokens: 16_384 });
+    const lists = (['Q4_K_M', 'F16', 'IQ1_S', 'MXFP4'] as const).map((mix) => tensorsOf(shape, mix));
+    const bytesOf = (list: ReturnType<typeof tensorsOf>): unknown =>
+      graphBytes(shape, list, context, COMPUTE_BACKENDS.vulkan);
+    expect(lists.map(bytesOf)).toEqual(lists.map((list) => bytesOf([...list])));
+  });
 });

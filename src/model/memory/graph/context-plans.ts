@@ -1,9 +1,10 @@
 import type { ModelShape } from '../../shape.ts';
-import type { ModelTensor } from '../../tensors.ts';
+import { withoutTypes, type ModelTensor } from '../../tensors.ts';
 import type { ComputeBackend } from '../compute-backends.ts';
 import { CSA_RATIO, HCA_RATIO, windowCells } from '../kv-state.ts';
 import { representativeLayers, type LayerCut } from '../representative-layers.ts';
 import { CELL_BLOCK, paddedCells, type ResolvedContext } from '../settings.ts';
+import { READS_TABLE } from '../weights.ts';
 import { GraphScope, type Division, type GraphPlacement } from './graph-scope.ts';
 import { layoutOf, placeBlocks, PlacedBlocks, type Layout } from './layout.ts';
 import { scheduleOnProcessor, scheduleOnVulkan } from './splits.ts';
@@ -20,8 +21,8 @@ const FOLDS = [1, 2, Number.POSITIVE_INFINITY];
 /** Builds the graph of some layers of a model. */
 export type BuildGraph = (scope: GraphScope, layers: readonly number[]) => void;
 
-/** The plans of a model, by {@link planKey}. */
-const PLANS = new WeakMap<readonly ModelTensor[], Map<string, ContextPlans>>();
+/** The plans of a model in a mix or in several, by {@link planKey}. */
+const PLANS = new WeakMap<object, Map<string, ContextPlans>>();
 
 /** The plans of a model for contexts like this one; the first one makes them. */
 export function plansFor(
@@ -32,18 +33,35 @@ export function plansFor(
   build: BuildGraph,
   placement: GraphPlacement,
 ): ContextPlans {
-  let plans = PLANS.get(tensors);
+  const weights = indexWeights(tensors);
+  const owner = isSameInEveryMix(shape, weights, backend, placement) ? withoutTypes(tensors) : tensors;
+  let plans = PLANS.get(owner);
   if (plans === undefined) {
     plans = new Map();
-    PLANS.set(tensors, plans);
+    PLANS.set(owner, plans);
   }
   const key = `${planKey(shape, context, backend)} ${placementKey(placement)}`;
   let found = plans.get(key);
   if (found === undefined) {
-    found = new ContextPlans(shape, indexWeights(tensors), backend, build, placement);
+    found = new ContextPlans(shape, weights, backend, build, placement);
     plans.set(key, found);
   }
   return found;
+}
+
+/**
+ * Whether the types of weights change nothing. Operations have types of their own; what takes that of a weight is its
+ * copy on the other backend, and there are none of weights that lie where they are read. Those that are too large for
+ * the device do not: mixes in which there are some have plans of their own.
+ */
+function isSameInEveryMix(
+  { architecture }: ModelShape,
+  { largestBytes }: WeightIndex,
+  { maxTensorBytes }: ComputeBackend,
+  { layers, expertLayers, head, devices }: GraphPlacement,
+): boolean {
+  const isWhole = layers === 0 && expertLayers === 0 && !head && devices.count === 1;
+  return isWhole && largestBytes <= maxTensorBytes && !READS_TABLE.has(architecture);
 }
 
 /** Plans with ever more layers. */

@@ -45,6 +45,7 @@ const NONE: Names = new Map();
 export class WeightIndex {
   readonly #tensors: readonly ModelTensor[];
   readonly ofModel: Names;
+  readonly largestBytes: number;
   /** By layer: the places of its tensors in the file. */
   readonly #places: number[][] = [];
   readonly #ofLayers: Names[] = [];
@@ -52,10 +53,12 @@ export class WeightIndex {
   constructor(tensors: readonly ModelTensor[]) {
     this.#tensors = tensors;
     const ofModel = new Map<string, IndexedWeight>();
+    let largest = 0;
     for (let place = 0; place < tensors.length; place += 1) {
       const tensor = tensors[place];
       if (tensor === undefined) continue;
       const { layer } = tensor;
+      largest = Math.max(largest, tensor.bytes);
       if (layer === null) {
         ofModel.set(tensor.name, indexed(tensor, place));
       } else {
@@ -64,6 +67,7 @@ export class WeightIndex {
       }
     }
     this.ofModel = ofModel;
+    this.largestBytes = largest;
   }
 
   get count(): number {
@@ -88,6 +92,7 @@ export class WeightIndex {
 
   /** The places of a layer's weights that are larger than this, counted from its first. */
   largeOnes(layer: number, bytes: number): string {
+    if (this.largestBytes <= bytes) return '';
     const large: number[] = [];
     this.#places[layer]?.forEach((place, index) => {
       if ((this.#tensors[place]?.bytes ?? 0) > bytes) large.push(index);
