@@ -110,6 +110,20 @@ describe('whether a model fits', () => {
     expect(largest.breakdown.totalBytes).toBeLessThan(fit.breakdown.totalBytes);
   });
 
+  it('proposes no quantisation that needs system memory of which it is not known how much there is', () => {
+    const wanted = { ...ON_DEVICE, gpuLayers: 10 };
+    const fit = fitWith('qwen3-32b', 'Q4_K_M', 8192, budgetNamed('desktop-rtx-4090'), wanted);
+    expect(fit.verdict).toBe('fits');
+    const largest = fitWith(
+      'qwen3-32b',
+      fit.largestMix ?? 'F32',
+      8192,
+      budgetNamed('desktop-rtx-4090'),
+      wanted,
+    );
+    expect(largest.breakdown.hostBytes).toBeLessThanOrEqual(fit.breakdown.hostBytes);
+  });
+
   it('lets each of several sequences be as long as the model was trained for, unless they share one cache', () => {
     const of = (unifiedCache: boolean): Fit => {
       const fit = fitModel({

@@ -15,7 +15,7 @@ import {
   type PlacedBytes,
   type Placement,
 } from '../model/index.ts';
-import { bytes, type Bytes } from '../units/index.ts';
+import { bytes, GIB, type Bytes } from '../units/index.ts';
 import {
   GPU_MARGIN,
   placedOn,
@@ -160,7 +160,9 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   const largest = firstOf(bySize, (each) => {
     const inMix = weightsIn(each);
     const other = isCandidate(inMix) ? accountOf(inMix)(settings.contextTokens) : null;
-    return fits(other) ? { mix: each, breakdown: other } : null;
+    return fits(other) && needsNoUnknownMemory(budget, other, breakdown)
+      ? { mix: each, breakdown: other }
+      : null;
   });
   const partial =
     verdict === 'fits' || budget.kind !== 'gpu'
@@ -209,6 +211,16 @@ function heldBackBytes(
         layer !== null && layer >= cpuMoeLayers && size > maxTensorBytes ? sum + size : sum,
       0,
     ),
+  );
+}
+
+/** What nearly every computer with a graphics card has to spare. */
+export const SPARE_SYSTEM_BYTES = bytes(4 * GIB);
+
+/** Of a system's memory whose size is not known, no proposal may need noticeably more than what was asked for does. */
+function needsNoUnknownMemory(budget: MemoryBudget, proposal: PlacedBytes, wanted: PlacedBytes): boolean {
+  return (
+    systemMemory(budget) !== null || proposal.hostBytes <= Math.max(wanted.hostBytes, SPARE_SYSTEM_BYTES)
   );
 }
 

@@ -98,8 +98,12 @@ const NARROWEST_BAR = 10;
  * dots, and a mark where what is available ends.
  * @param lineWidth - characters of a line.
  */
-export function fitBars({ breakdown, availableBytes, eachAvailableBytes }: Fit, lineWidth: number): string[] {
+export function fitBars(
+  { breakdown, availableBytes, eachAvailableBytes, splits }: Fit,
+  lineWidth: number,
+): string[] {
   const { eachDeviceBytes, deviceBytes, lines } = breakdown;
+  const isMost = splits.length > 1;
   const bars: Bar[] =
     deviceBytes === 0
       ? [
@@ -107,12 +111,14 @@ export function fitBars({ breakdown, availableBytes, eachAvailableBytes }: Fit, 
             name: '',
             parts: lines.map(({ kind, hostBytes }) => [kind, hostBytes]),
             available: availableBytes,
+            isMost,
           },
         ]
       : eachDeviceBytes.map((_, device) => ({
           name: eachDeviceBytes.length === 1 ? '' : `GPU ${device}  `,
           parts: lines.map((line) => [line.kind, line.eachDeviceBytes[device] ?? 0]),
           available: eachAvailableBytes?.[device] ?? availableBytes,
+          isMost,
         }));
   const beside = Math.max(...bars.map((each) => each.name.length + MARK.length + sizesOf(each).length));
   const width = Math.min(WIDEST_BAR, Math.max(NARROWEST_BAR, lineWidth - beside));
@@ -123,6 +129,8 @@ interface Bar {
   readonly name: string;
   readonly parts: readonly (readonly [kind: MemoryKind, bytes: number])[];
   readonly available: Bytes | null;
+  /** It is available with the best division of the memory, which need not be the present one. */
+  readonly isMost: boolean;
 }
 
 const MARK = '|';
@@ -131,7 +139,8 @@ const takenBy = ({ parts }: Bar): Bytes => bytes(parts.reduce((sum, [, size]) =>
 
 function sizesOf(bar: Bar): string {
   const taken = formatBytes(takenBy(bar));
-  return bar.available === null ? `  ${taken}` : `  ${taken} of ${formatBytes(bar.available)}`;
+  if (bar.available === null) return `  ${taken}`;
+  return `  ${taken} of ${bar.isMost ? 'up to ' : ''}${formatBytes(bar.available)}`;
 }
 
 function drawBar(bar: Bar, width: number): string {

@@ -6,6 +6,7 @@ import {
   fitModel,
   largestSmallerModel,
   llamaFlags,
+  SPARE_SYSTEM_BYTES,
   type Fit,
   type MemoryBudget,
   type PartialPlacement,
@@ -24,7 +25,7 @@ import {
   type ModelShape,
   type Placement,
 } from '../model/index.ts';
-import { formatBytes, GIB } from '../units/index.ts';
+import { formatBytes } from '../units/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
 import { checkDraft, companionNotes, heldBackNotes, projectorOf } from './fit-companions.ts';
@@ -300,9 +301,6 @@ function partialSentence({ placement, breakdown }: PartialPlacement, isHostKnown
 /** Characters of a line where the terminal does not say: those of the usual one. */
 const USUAL_WIDTH = 80;
 
-/** What nearly every computer with a graphics card has to spare. */
-const NOTEWORTHY_HOST_BYTES = 4 * GIB;
-
 interface Printed {
   readonly title: string;
   readonly fit: Fit;
@@ -335,7 +333,7 @@ function print(
   context.stdout(`\n${fitBars(fit, lineWidth).join('\n')}\n${context.colors.dim(FIT_BAR_KEY)}\n`);
   const sentence = fitSentence(fit, settings.contextTokens);
   if (sentence !== null) context.stdout(sentence);
-  if (fit.verdict === 'fits' && !isHostKnown && fit.breakdown.hostBytes > NOTEWORTHY_HOST_BYTES) {
+  if (fit.verdict === 'fits' && !isHostKnown && fit.breakdown.hostBytes > SPARE_SYSTEM_BYTES) {
     context.stdout(
       `${formatBytes(fit.breakdown.hostBytes)} of it lie in the system's memory, whose size is not known here.`,
     );
