@@ -9,6 +9,8 @@ import { packageVersion } from './version.ts';
 /** Parses, runs and answers with an exit code. Modules of a command are loaded only when it is the one that runs. */
 async function main(argv: readonly string[]): Promise<ExitCode> {
   endWhereOutputEnds();
+  // Only where somebody looks at the stack: reading the maps takes longer than most answers.
+  if (debugging()) process.setSourceMapsEnabled(true);
   let exitCode: ExitCode = 0;
   let signal: AbortSignal | null = null;
   const program = createProgram();
