@@ -188,9 +188,8 @@ export function weightBytes(shape: ModelShape, mix: MixName, layers?: readonly n
 /** The same in each of several mixes, for less than one by one. */
 export function weightBytesInMixes(shape: ModelShape, mixes: readonly MixName[]): Map<MixName, Bytes> {
   const architecture = architectureOf(shape.architecture);
-  const { tensors, typing } = listedTensors(shape, architecture);
-  const counts = tensors.map(({ dims }) => elementCount(dims));
-  return new Map(mixes.map((mix) => [mix, bytes(typing.bytesIn(mix, counts))]));
+  const { typing } = listedTensors(shape, architecture);
+  return new Map(mixes.map((mix) => [mix, bytes(typing.bytesIn(mix))]));
 }
 
 /** The number of weights, as llama-bench reports `model_n_params`: RoPE factors and biases included. */

@@ -1,4 +1,11 @@
-import { bytesPerWeight, GGML_TYPES, rowFits, type Dimensions, type GgmlTypeName } from '../ggml-types.ts';
+import {
+  bytesPerWeight,
+  elementCount,
+  GGML_TYPES,
+  rowFits,
+  type Dimensions,
+  type GgmlTypeName,
+} from '../ggml-types.ts';
 import type { ModelShape } from '../shape.ts';
 import {
   categoryOf,
@@ -124,6 +131,8 @@ interface RuledTensor {
 interface AlikeTensors {
   readonly sample: RuledTensor;
   readonly places: number[];
+  /** Of all of them. */
+  weights: number;
 }
 
 /** The tensors of a model, looked at once to be given the types of any number of mixes. */
@@ -155,28 +164,34 @@ export class TensorTyping {
     return types;
   }
 
-  /** The bytes of all tensors in a mix. @param counts - the weights of each. */
-  bytesIn(mixName: MixName, counts: readonly number[]): number {
+  /** The bytes of all tensors in a mix. */
+  bytesIn(mixName: MixName): number {
     let size = 0;
-    this.#forEachType(mixName, (type, places) => {
-      const each = bytesPerWeight(type);
-      for (const place of places) size += (counts[place] ?? 0) * each;
+    this.#forEachType(mixName, (type, _, weights) => {
+      size += weights * bytesPerWeight(type);
     });
     return size;
   }
 
-  #forEachType(mixName: MixName, use: (type: GgmlTypeName, places: readonly number[]) => void): void {
+  /** @param use - is told a type, the places of tensors that have it, and how many weights those have in all. */
+  #forEachType(
+    mixName: MixName,
+    use: (type: GgmlTypeName, places: readonly number[], weights: number) => void,
+  ): void {
     const { base } = mixOf(mixName);
     const isKept = UNQUANTISED.has(base);
     const converted = isKept ? base : CONVERTED_TYPE;
     const quantiser = new Quantiser(mixName, this.#facts, this.#valueTensors, this.#isTied);
-    for (const { sample, places } of this.#alike) {
+    for (const { sample, places, weights } of this.#alike) {
       const { fixedType, keptType, isQuantised } = sample;
-      if (fixedType !== null || isKept || !isQuantised) use(fixedType ?? keptType ?? converted, places);
-      else if (!quantiser.tellsApart(sample)) use(quantiser.typeOf(sample, 0), places);
-      else {
+      if (fixedType !== null || isKept || !isQuantised) {
+        use(fixedType ?? keptType ?? converted, places, weights);
+      } else if (!quantiser.tellsApart(sample)) {
+        use(quantiser.typeOf(sample, 0), places, weights);
+      } else {
         for (const place of places) {
-          use(quantiser.typeOf(this.#tensors[place] ?? sample, this.#seen[place] ?? 0), [place]);
+          const tensor = this.#tensors[place] ?? sample;
+          use(quantiser.typeOf(tensor, this.#seen[place] ?? 0), [place], elementCount(tensor.dims));
         }
       }
     }
@@ -241,11 +256,12 @@ class NameRules {
     } as const;
     const others = known.alike.find(({ sample }) => isAlike(sample, tensor));
     if (others === undefined) {
-      const first = { sample: tensor, places: [place] };
+      const first = { sample: tensor, places: [place], weights: elementCount(dims) };
       known.alike.push(first);
       this.alike.push(first);
     } else {
       others.places.push(place);
+      others.weights += elementCount(dims);
     }
     return tensor;
   }
