@@ -1,5 +1,6 @@
 import {
   COMPUTE_BACKENDS,
+  inTypesOfFile,
   leastMemoryOf,
   memoryOf,
   tensorsOf,
@@ -7,6 +8,7 @@ import {
   weightBytesInMixes,
   type ComputeBackend,
   type ContextMemorySettings,
+  type GgufHeader,
   type MemoryBreakdown,
   type MixName,
   type ModelShape,
@@ -36,6 +38,8 @@ import {
 export interface FitRequest {
   readonly shape: ModelShape;
   readonly mix: MixName;
+  /** What the file has that is wanted, and whose types are its own; absent: the types follow from the mix. */
+  readonly fileTensors?: GgufHeader['tensors'];
   readonly settings: ContextMemorySettings;
   readonly placement: Placement;
   /** null: no machine was asked for, and only the breakdown is wanted. */
@@ -113,7 +117,11 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
     tensors: tensorsIn(shape, each),
     ...(request.projectorBytes === undefined ? {} : { projectorBytes: request.projectorBytes }),
   });
-  const weights = weightsOf(mix);
+  const inMix = weightsOf(mix);
+  const weights: ModelWeights =
+    request.fileTensors === undefined
+      ? inMix
+      : { ...inMix, tensors: inTypesOfFile(inMix.tensors, request.fileTensors) };
   const weightsIn = (each: MixName): ModelWeights => (each === mix ? weights : weightsOf(each));
   const breakdown = memoryOf(weights, settings, placement, backend);
   if ('unsupported' in breakdown) return breakdown;
@@ -158,8 +166,8 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
   const isCandidate = ({ tensors }: ModelWeights): boolean =>
     heldBackBytes(tensors, placement, backend) <= heldBack;
   const largest = firstOf(bySize, (each) => {
-    const inMix = weightsIn(each);
-    const other = isCandidate(inMix) ? accountOf(inMix)(settings.contextTokens) : null;
+    const candidate = weightsIn(each);
+    const other = isCandidate(candidate) ? accountOf(candidate)(settings.contextTokens) : null;
     return fits(other) && needsNoUnknownMemory(budget, other, breakdown)
       ? { mix: each, breakdown: other }
       : null;
@@ -189,8 +197,8 @@ export function fitModel(request: FitRequest): Fit | { readonly unsupported: str
           trainedContextTokens,
           bySize,
           (each) => {
-            const inMix = weightsIn(each);
-            return isCandidate(inMix) ? accountOf(inMix) : (): null => null;
+            const candidate = weightsIn(each);
+            return isCandidate(candidate) ? accountOf(candidate) : (): null => null;
           },
           fits,
         )

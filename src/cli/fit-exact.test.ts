@@ -1,6 +1,14 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { readModelRecords } from '../catalog/host/index.ts';
+import { layOutGguf } from '../model/gguf/encode-header.ts';
+import { planSyntheticFile } from '../model/synthetic/file-plan.ts';
+import { tensorBytes } from '../model/ggml-types.ts';
+import { shapeOf, tensorsOf, type ModelTensor } from '../model/index.ts';
 import { bytes } from '../units/index.ts';
 import { comparisonSentences } from './fit-exact.ts';
 
@@ -40,6 +48,38 @@ describe('what is said of the engine and what is computed', () => {
   });
 });
 
+const folder = mkdtempSync(path.join(tmpdir(), 'ridgepoint-exact-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Magic, version and the two counts of a GGUF file: bytes. */
+const COUNTS_END = 24;
+const ALIGNMENT = 32;
+
+/** Writes TinyLlama as one with a dynamic quantisation has it: called Q4_0, with some tensors in other types. */
+function writeDynamic(file: string): number {
+  const record = readModelRecords().find(({ id }) => id === 'tinyllama-1.1b');
+  if (record === undefined) throw new Error('no model');
+  const shape = shapeOf(record);
+  const tensors = tensorsOf(shape, 'Q4_0').map((tensor): ModelTensor => {
+    const type = tensor.name.includes('attn_v') ? 'Q8_0' : tensor.name.includes('ffn_down') ? 'Q5_K' : null;
+    return type === null ? tensor : { ...tensor, type, bytes: tensorBytes(type, tensor.dims) };
+  });
+  const { header } = planSyntheticFile({ shape, mix: 'Q4_0' });
+  const described = layOutGguf([], tensors);
+  // The list of tensors begins with the length of the first name.
+  const list = Buffer.from(header).indexOf(tensors[0]?.name ?? '') - 8;
+  const start = Buffer.concat([header.subarray(0, list), described.header.subarray(COUNTS_END)]);
+  const padded = Math.ceil(start.byteLength / ALIGNMENT) * ALIGNMENT;
+  writeFileSync(file, start);
+  truncateSync(file, padded + described.fileBytes - described.header.byteLength);
+  return tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+}
+
+const printed = z.object({
+  breakdown: z.object({ lines: z.array(z.object({ kind: z.string(), hostBytes: z.number() })) }),
+  engine: z.object({ comparison: z.object({ isEqual: z.boolean() }) }),
+});
+
 // The engine's account of its memory can be read on Linux alone.
 describe.runIf(process.platform === 'linux')('fit --exact', () => {
   it('is equal to the byte on the processor, and says whose answer it is', { timeout: 60_000 }, () => {
@@ -53,4 +93,24 @@ describe.runIf(process.platform === 'linux')('fit --exact', () => {
     expect(stdout).toContain('\nBoth are equal to the byte.\n');
     expect(stdout).toContain('not of Framework Desktop 128 GB');
   });
+
+  it(
+    'takes the tensors of a file in the types that they have there, as llama.cpp does',
+    { timeout: 60_000 },
+    () => {
+      const file = path.join(folder, 'dynamic.gguf');
+      const weights = writeDynamic(file);
+      const { stdout, stderr } = spawnSync(
+        process.execPath,
+        [MAIN, 'fit', file, '--exact', '--ctx', '2048', '--json', '--machine', 'raspberry-pi-5-8'],
+        { encoding: 'utf8', env: { ...process.env, GGML_VK_VISIBLE_DEVICES: '-1' } },
+      );
+      expect(stderr).toBe('');
+      const { breakdown, engine } = printed.parse(JSON.parse(stdout));
+      expect(engine.comparison).toEqual({ isEqual: true });
+      // Beside what is loaded nothing but the padding of tensors.
+      const computed = breakdown.lines.find(({ kind }) => kind === 'weights')?.hostBytes ?? 0;
+      expect(computed / weights).toBeCloseTo(1, 4);
+    },
+  );
 });

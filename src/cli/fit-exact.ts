@@ -13,9 +13,11 @@ import {
 import { writeSparse } from '../model/host/index.ts';
 import {
   COMPUTE_BACKENDS,
+  inTypesOfFile,
   memoryOf,
   tensorsOf,
   type ContextMemorySettings,
+  type GgufHeader,
   type MixName,
   type ModelShape,
   type Placement,
@@ -34,14 +36,21 @@ export interface EngineAccount extends ContextMemory {
   readonly comparison: EngineComparison;
 }
 
+/** A model that llama.cpp is asked about. */
+interface AskedModel {
+  readonly shape: ModelShape;
+  readonly mix: MixName;
+  /** Its file, where it is here; null: one is made in the mix. */
+  readonly file: { readonly path: string; readonly tensors: GgufHeader['tensors'] } | null;
+}
+
 /**
- * Lets llama.cpp lay out the model on this machine's devices, from a file whose weights are a hole, and computes the
- * same for the same devices, whatever machine was asked for.
+ * Lets llama.cpp lay out the model on this machine's devices, from its file or one whose weights are a hole, and computes
+ * the same for the same devices, whatever machine was asked for.
  * @throws CommandFailure when it refuses the settings, EngineFailure when it cannot be asked.
  */
 export async function askEngine(
-  shape: ModelShape,
-  mix: MixName,
+  { shape, mix, file }: AskedModel,
   settings: ContextMemorySettings,
   wanted: Placement,
   context: CliContext,
@@ -51,12 +60,12 @@ export async function askEngine(
     throw new CommandFailure('--exact needs the embedded engine; install ridgepoint again.');
   const gpus = onGpu ? gpusOf(description.devices) : [];
   const placement = placementOn(gpus, wanted);
-  const file = path.join(tmpdir(), `ridgepoint-fit-${randomUUID()}.gguf`);
+  const sparse = path.join(tmpdir(), `ridgepoint-fit-${randomUUID()}.gguf`);
   try {
-    await writeSparse({ shape, mix }, file);
+    if (file === null) await writeSparse({ shape, mix }, sparse);
     const [outcome] = await embedded.planMemory(
       {
-        modelPath: file,
+        modelPath: file?.path ?? sparse,
         gpuLayers: placement.gpuLayers ?? -1,
         cpuMoeLayers: placement.cpuMoeLayers,
         tensorSplit: placement.deviceShares,
@@ -75,7 +84,9 @@ export async function askEngine(
       throw new CommandFailure(`llama.cpp refuses these settings: ${outcome?.refusal ?? 'it said nothing'}.`);
     }
     const backend = COMPUTE_BACKENDS[gpus.length > 0 ? 'vulkan' : 'cpu'];
-    const computed = memoryOf({ shape, tensors: tensorsOf(shape, mix) }, settings, placement, backend);
+    const inMix = tensorsOf(shape, mix);
+    const tensors = file === null ? inMix : inTypesOfFile(inMix, file.tensors);
+    const computed = memoryOf({ shape, tensors }, settings, placement, backend);
     if ('unsupported' in computed) {
       throw new CommandFailure(
         `llama.cpp takes these settings, which were thought to be refused (${computed.unsupported}).`,
@@ -84,7 +95,7 @@ export async function askEngine(
     const comparison = compareWithEngine(outcome, computed);
     return { engineId: embedded.id, gpus: gpus.length, comparison, ...outcome };
   } finally {
-    await rm(file, { force: true });
+    await rm(sparse, { force: true });
   }
 }
 

@@ -17,8 +17,10 @@ import { findMachine, resolveMachine } from '../catalog/index.ts';
 import { modelFrom, webAccessOf } from '../model/host/index.ts';
 import {
   contextNote,
+  hasAllTensors,
   MIX_NAMES,
   shapeOf,
+  tensorsOf,
   type ContextMemorySettings,
   type KvCacheType,
   type MixName,
@@ -55,8 +57,10 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
     records: knownModelsNaming(model.split(':')[0] ?? model, context),
     access: webAccessOf(process.env, context.signal),
   });
-  warnOfOtherTypes(named, context);
-  const { id, title, shape, mix: quantisation } = named;
+  const { id, title, shape, mix: quantisation, file } = named;
+  const isFileKnown = file !== null && hasAllTensors(file.tensors, tensorsOf(shape, quantisation));
+  // What llama.cpp is asked about is the file itself where it is here, and else one by the rules of the mix.
+  if (!isFileKnown || (flags.exact === true && named.source !== 'file')) warnOfOtherTypes(named, context);
   const settings = settingsOf(flags, shape);
   const machine = await budgetFor(flags.machine);
   const placement: Placement = {
@@ -70,6 +74,7 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
   const fit = fitModel({
     shape,
     mix: quantisation,
+    ...(isFileKnown ? { fileTensors: file.tensors } : {}),
     settings,
     placement,
     budget: machine.budget,
@@ -81,7 +86,18 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
   }
   const exact =
     flags.exact === true
-      ? await (await import('./fit-exact.ts')).askEngine(shape, quantisation, settings, placement, context)
+      ? await (
+          await import('./fit-exact.ts')
+        ).askEngine(
+          {
+            shape,
+            mix: quantisation,
+            file: isFileKnown && named.source === 'file' ? { path: model, tensors: file.tensors } : null,
+          },
+          settings,
+          placement,
+          context,
+        )
       : null;
   const { contextTokens, sequences, unifiedCache } = settings;
   const note = contextNote(shape, unifiedCache ? contextTokens : Math.floor(contextTokens / sequences));

@@ -1,5 +1,6 @@
 /** The face of `model`: shapes, tensors and mixes, memory, layer sampling, GGUF headers, synthetic files. */
 export { contextNote } from './context-note.ts';
+export { hasAllTensors, inTypesOfFile } from './file-tensors.ts';
 export { GGML_TYPES } from './ggml-types.ts';
 export type { GgmlTypeName } from './ggml-types.ts';
 export { shapeFieldsOfConfig } from './config-shape.ts';
