@@ -94,6 +94,7 @@ describe('the command line', () => {
       reason: 'no share from 0 to less than 1',
     },
     { argv: ['results', '--last', '0'], reason: 'is no number of records' },
+    { argv: ['fit', 'llama-3.1-8b', '--ctx', '32k'], reason: 'Write 32768.' },
   ])('ends with 2 and says why: $argv', ({ argv, reason }) => {
     const { exitCode, stdout, stderr } = ridgepoint(argv);
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
@@ -111,6 +112,7 @@ describe('the command line', () => {
       argv: ['fit', 'llama-3.1-8b', '--machine', 'nope'],
       reason: 'to list single devices: ridgepoint devices',
     },
+    { argv: ['fit', 'llama-3.1-8b', '--machine', 'missing.json'], reason: 'There is no file missing.json' },
     {
       argv: 'fit llama-3.1-8b --machine desktop-rtx-4090 --tensor-split 3,1'.split(' '),
       reason: '--tensor-split has 2 shares, but RTX 4090 desktop has one GPU',

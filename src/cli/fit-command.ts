@@ -52,7 +52,9 @@ function integer(flags: string, what: string, least: number): Option {
   return new Option(flags, what).argParser((text) => {
     const value = Number(text);
     if (!Number.isInteger(value) || value < least || value > MOST) {
-      throw new InvalidArgumentError(`'${text}' is no whole number from ${least} to ${MOST}.`);
+      const thousands = /^(\d{1,6})k$/i.exec(text)?.[1];
+      const meant = thousands === undefined ? '' : ` Write ${Number(thousands) * 1024}.`;
+      throw new InvalidArgumentError(`'${text}' is no whole number from ${least} to ${MOST}.${meant}`);
     }
     return value;
   });

@@ -267,6 +267,11 @@ const cacheType = (flag: FitFlags['cacheTypeK']): KvCacheType => CACHE_TYPE_NAME
 /** The memory of a machine of the catalogue, of a device, of a saved machine, or of this one. */
 async function budgetFor(name: string | undefined): Promise<NamedBudget> {
   if (name === undefined || existsSync(name)) return budgetOfFile(name);
+  if (/^(?:\.{0,2}[/\\]|[a-z]:[/\\])|\.json$/i.test(name)) {
+    throw new CommandFailure(
+      `There is no file ${name}; name one that ridgepoint machine --save wrote, or a machine of the catalogue (ridgepoint devices machines).`,
+    );
+  }
   const machines = readMachineRecordsNaming(name);
   const machine = findMachine(name, machines);
   const found = findDeviceRecord(machine?.device ?? name);
