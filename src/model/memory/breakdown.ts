@@ -1,6 +1,6 @@
 import { placeWeights, type WeightBytes } from './weights.ts';
 import type { ComputeBackend } from './compute-backends.ts';
-import { bytesWithoutLogits, placedComputeBytes } from './compute-devices.ts';
+import { draftComputeBytes, placedComputeBytes } from './compute-devices.ts';
 import { draftCache, layersOfFile, loadedTensors, statesOfSequence } from './drafting.ts';
 import { kvCaches, refusalOf, type KvCache, type Unsupported } from './kv-state.ts';
 import { recurrentLayers } from './recurrent-state.ts';
@@ -80,16 +80,8 @@ export function memoryOf(
     ...held.draftLines,
   ];
   if (held.draftLines.length > 0) {
-    const graph = bytesWithoutLogits({ shape, tensors: loaded }, context, backend);
-    // It runs where the layers lie that it consists of, behind the model's last.
-    const place = devices === 0 ? null : deviceOfLayer(shape.layers, fileLayers, placement);
-    lines.push(
-      line(
-        'draft-compute',
-        Array.from({ length: devices }, (_, device) => (device === place ? graph : 0)),
-        place === null ? graph : 0,
-      ),
-    );
+    const draft = draftComputeBytes({ shape, tensors: loaded, fileLayers }, context, placement, backend);
+    lines.push(line('draft-compute', draft.devices, draft.host));
   }
   return { lines, ...together(lines, devices), repackedBytes: weights.repacked, context, caches };
 }

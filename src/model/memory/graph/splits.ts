@@ -10,7 +10,7 @@ export const DEVICE = 0;
 const UNASSIGNED = -1;
 
 /** `GGML_SCHED_MAX_COPIES`, ggml/src/ggml-backend.cpp: batches that several GPUs work on at once. */
-const PIPELINE_COPIES = 4;
+export const PIPELINE_COPIES = 4;
 
 /** `op_offload_min_batch_size` of ggml-vulkan.cpp: fewer rows are not worth sending a weight. */
 const MIN_OFFLOADED_ROWS = 32;
