@@ -5,7 +5,15 @@ import type { CatalogDevice } from '../catalog/index.ts';
 import { DEFAULT_CONTEXT, MIX_NAMES, ON_DEVICE, shapeOf, type MixName } from '../model/index.ts';
 import { bytes, formatBytes, GIB } from '../units/index.ts';
 import { heldBackNotes } from './fit-companions.ts';
-import { fitBars, fitSentence, fitTable, roomSentences, splitNote, splitRows } from './fit-text.ts';
+import {
+  fitBarKey,
+  fitBars,
+  fitSentence,
+  fitTable,
+  roomSentences,
+  splitNote,
+  splitRows,
+} from './fit-text.ts';
 
 const devices = readDeviceRecords();
 const machines = readMachineRecords();
@@ -91,6 +99,16 @@ describe('what is printed in a line of 80 characters', () => {
     }
     const [wide = ''] = fitBars(fitOf('deepseek-v3', 'Q4_K_M', 4096, budget), 200);
     expect(wide.replace(/^GPU 0 +/, '').indexOf('  ')).toBe(61);
+  });
+
+  it('is what the letters mean, and in two lines where it is narrower', () => {
+    expect(fitBarKey(80)).toEqual([
+      '█ weights  ▓ KV cache  ▒ state  ░ compute  · free  | the end of what there is',
+    ]);
+    const narrow = fitBarKey(60);
+    expect(narrow).toHaveLength(2);
+    expect(Math.max(...narrow.map((line) => line.length))).toBeLessThanOrEqual(60);
+    expect(narrow.join('  ')).toBe(fitBarKey(80)[0]);
   });
 
   it('is the table of eight GPUs, with a row for each instead of a column', () => {

@@ -159,7 +159,26 @@ function drawBar(bar: Bar, width: number): string {
   return `${drawn.slice(0, limit)}${MARK}${drawn.slice(limit)}`;
 }
 
-export const FIT_BAR_KEY = '█ weights  ▓ KV cache  ▒ state  ░ compute  · free  | the end of what there is';
+const BAR_KEY = [
+  '█ weights',
+  '▓ KV cache',
+  '▒ state',
+  '░ compute',
+  '· free',
+  `${MARK} the end of what there is`,
+];
+
+/** What the letters of the bars mean, in as many lines as it takes. */
+export function fitBarKey(lineWidth: number): string[] {
+  const lines: string[] = [];
+  for (const each of BAR_KEY) {
+    const last = lines.at(-1);
+    const longer = last === undefined ? each : `${last}  ${each}`;
+    if (last !== undefined && longer.length <= lineWidth) lines[lines.length - 1] = longer;
+    else lines.push(each);
+  }
+  return lines;
+}
 
 /** The judgement in a sentence. */
 export function fitSentence(fit: Fit, contextTokens: number): string | null {

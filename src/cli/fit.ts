@@ -33,7 +33,7 @@ import { CommandFailure, type ExitCode } from './exit.ts';
 import { checkDraft, companionNotes, heldBackNotes, projectorOf } from './fit-companions.ts';
 import type { FitFlags } from './fit-options.ts';
 import {
-  FIT_BAR_KEY,
+  fitBarKey,
   fitBars,
   fitSentence,
   fitTable,
@@ -351,7 +351,9 @@ function print(
     titles.map((title, column) => ({ title, align: column === 0 ? ('left' as const) : ('right' as const) })),
     rows,
   );
-  context.stdout(`\n${fitBars(fit, lineWidth).join('\n')}\n${context.colors.dim(FIT_BAR_KEY)}\n`);
+  context.stdout(
+    `\n${fitBars(fit, lineWidth).join('\n')}\n${context.colors.dim(fitBarKey(lineWidth).join('\n'))}\n`,
+  );
   const sentence = fitSentence(fit, settings.contextTokens);
   if (sentence !== null) context.stdout(sentence);
   if (fit.verdict === 'fits' && !isHostKnown && fit.breakdown.hostBytes > SPARE_SYSTEM_BYTES) {
