@@ -97,3 +97,13 @@ describe('the memory of an integrated GPU under Linux', () => {
     expect(raised.map(({ name }) => name)).toEqual(['512 MB, GTT raised']);
   });
 });
+
+describe('the memory of a computer with a graphics card under Windows', () => {
+  it('is that of the card, without the GPU of the processor, which does not tell that it is one', () => {
+    const facts = factsOf('rtx4060-windows.json', []);
+    const told = facts.gpus.known ? facts.gpus.value : [];
+    expect(told.map(({ integrated }) => integrated.known)).toEqual([true, false]);
+    const budget = budgetOfFacts(facts);
+    expect(budget).toMatchObject({ kind: 'gpu', gpus: [8_585_740_288] });
+  });
+});

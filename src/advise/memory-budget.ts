@@ -225,8 +225,9 @@ export function budgetOfFacts(facts: MachineFacts): MemoryBudget | null {
     return sharedBudgetOfFacts(facts, systemBytes);
   }
   const gpus = (valueOf(facts.gpus) ?? []).flatMap((gpu) => {
-    const own = valueOf(gpu.memoryTotalBytes);
-    return own === undefined || valueOf(gpu.integrated) === true ? [] : [own];
+    const own = valueOf(gpu.memoryTotalBytes) ?? 0;
+    // Windows does not tell which GPU is integrated; one without more than the margin has no room for any layer.
+    return own <= GPU_MARGIN || valueOf(gpu.integrated) === true ? [] : [bytes(own)];
   });
   if (gpus.length > 0) return { kind: 'gpu', gpus, systemBytes };
   return systemBytes === null ? null : { kind: 'processor', systemBytes };
