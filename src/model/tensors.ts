@@ -35,11 +35,11 @@ export function tensorsOf(shape: ModelShape, mix: MixName, layers?: readonly num
       );
     }
   }
-  const { tensors: whole, typing } = listedTensors(shape, architecture);
+  const { tensors: whole, typing, listing } = listedTensors(shape, architecture);
   const types = typing.typesIn(mix);
   if (layers === undefined) {
     const typed = whole.map((tensor, index) => typedTensor(tensor, types[index] ?? 'F32'));
-    UNTYPED.set(typed, whole);
+    LISTINGS.set(typed, listing);
     return typed;
   }
   const typeOf = new Map(whole.map(({ name }, index) => [name, types[index] ?? 'F32']));
@@ -113,27 +113,28 @@ const typedTensor = ({ name, dims, role, layer }: UntypedTensor, type: GgmlTypeN
 interface ListedTensors {
   readonly tensors: readonly UntypedTensor[];
   readonly typing: TensorTyping;
+  readonly listing: object;
 }
 
-/** What the tensors of a whole model are in every mix, by what they are in one. */
-const UNTYPED = new WeakMap<readonly ModelTensor[], object>();
+/** By list of tensors: what it has in common with those of other mixes. */
+const LISTINGS = new WeakMap<readonly ModelTensor[], object>();
 
 /**
- * What lists of tensors have in common that differ by their types alone: the same for every mix of a shape. A list that
- * {@link tensorsOf} has not made of a whole model has it to itself.
+ * What lists of tensors have in common that differ by their types alone: the same for the mixes of a shape that are
+ * asked for one after the other. A list that {@link tensorsOf} has not made of a whole model has it to itself.
  */
-export const withoutTypes = (tensors: readonly ModelTensor[]): object => UNTYPED.get(tensors) ?? tensors;
+export const withoutTypes = (tensors: readonly ModelTensor[]): object => LISTINGS.get(tensors) ?? tensors;
 
-const LISTED = new WeakMap<ModelShape, ListedTensors>();
+/** The shape that was listed last: its mixes are asked for one after the other. */
+let last: { readonly shape: ModelShape; readonly listed: ListedTensors } | null = null;
 
-/** The tensors of the whole model, and their types in every mix; listed once for each shape. */
+/** The tensors of the whole model, and their types in every mix. */
 function listedTensors(shape: ModelShape, architecture: Architecture): ListedTensors {
-  const before = LISTED.get(shape);
-  if (before !== undefined) return before;
+  if (last?.shape === shape) return last.listed;
   const tensors = untypedTensors(shape, architecture);
   const facts = quantisationFacts(shape, architecture.nativeExpertType ?? null);
-  const listed = { tensors, typing: new TensorTyping(tensors, facts) };
-  LISTED.set(shape, listed);
+  const listed = { tensors, typing: new TensorTyping(tensors, facts), listing: {} };
+  last = { shape, listed };
   return listed;
 }
 

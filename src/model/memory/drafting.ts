@@ -40,19 +40,34 @@ export const statesOfSequence = (
 
 /** How many layers the file has, those that predict further tokens among them: placements count them all. */
 export function layersOfFile({ layers }: ModelShape, tensors: readonly ModelTensor[]): number {
-  return tensors.reduce((most, { layer }) => Math.max(most, (layer ?? -1) + 1), layers);
+  const before = LAST_LAYERS.get(tensors);
+  if (before !== undefined) return Math.max(before, layers);
+  let end = 0;
+  for (const { layer } of tensors) if (layer !== null && layer >= end) end = layer + 1;
+  LAST_LAYERS.set(tensors, end);
+  return Math.max(end, layers);
 }
+
+/** By list of tensors, as its contexts are asked for one after the other. */
+const LAST_LAYERS = new WeakMap<readonly ModelTensor[], number>();
+
+/** What is loaded of files that have more: one list for each, as graphs are kept by list. */
+const LOADED = new WeakMap<readonly ModelTensor[], readonly ModelTensor[]>();
 
 /** The tensors that are loaded. */
 export function loadedTensors(
-  { layers }: ModelShape,
+  shape: ModelShape,
   tensors: readonly ModelTensor[],
   { draftsFurtherTokens }: Pick<ResolvedContext, 'draftsFurtherTokens'>,
 ): readonly ModelTensor[] {
-  if (draftsFurtherTokens === true) return tensors;
-  return tensors.some(({ layer }) => layer !== null && layer >= layers)
-    ? tensors.filter(({ layer }) => layer === null || layer < layers)
-    : tensors;
+  const { layers } = shape;
+  if (draftsFurtherTokens === true || layersOfFile(shape, tensors) === layers) return tensors;
+  let loaded = LOADED.get(tensors);
+  if (loaded === undefined) {
+    loaded = tensors.filter(({ layer }) => layer === null || layer < layers);
+    LOADED.set(tensors, loaded);
+  }
+  return loaded;
 }
 
 /**

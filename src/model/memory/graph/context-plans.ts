@@ -183,7 +183,7 @@ interface Growth {
 }
 
 /** A graph without its sizes. */
-type Structure = readonly (Uint8Array | Int32Array)[];
+type Structure = readonly (Uint8Array | Int32Array | readonly number[])[];
 
 /** A graph, and the first tensor of each of its layers. */
 interface BuiltGraph {
@@ -265,7 +265,7 @@ class ContextPlan {
     for (let tensor = 0; tensor < sizes.length; tensor += 1) sizes[tensor] = graph.bytes(tensor);
     const first = this.#first;
     if (first === null) {
-      const structure = structureOf(graph);
+      const structure = structureOf(graph).map((each) => each.slice());
       const layout = this.#layout(built);
       this.#first = { measured: { tokens, sizes }, structure, layout };
       return this.#place(layout, sizes);
@@ -337,16 +337,16 @@ function liesAlike(
   });
 }
 
+/** What a graph is now: the arrays are the graph's own. */
 function structureOf(graph: TensorGraph): Structure {
   const { count } = graph;
+  const { op, type, flags, place, unaryOf, sourceCount, viewed, sources, sourceStart, nodes, leafs } = graph;
+  const end = (sourceStart[count - 1] ?? 0) + (sourceCount[count - 1] ?? 0);
   return [
-    ...[graph.op, graph.type, graph.flags, graph.place, graph.unaryOf, graph.sourceCount].map((each) =>
-      each.slice(0, count),
-    ),
-    graph.viewed.slice(0, count),
-    graph.sources.slice(0, (graph.sourceStart[count - 1] ?? 0) + (graph.sourceCount[count - 1] ?? 0)),
-    Int32Array.from(graph.nodes),
-    Int32Array.from(graph.leafs),
+    ...[op, type, flags, place, unaryOf, sourceCount, viewed].map((each) => each.subarray(0, count)),
+    sources.subarray(0, end),
+    nodes,
+    leafs,
   ];
 }
 
