@@ -78,7 +78,8 @@ export function draftComputeBytes(
   backend: ComputeBackend,
 ): PlacedComputeBytes {
   const { shape, fileLayers } = model;
-  const graph = bytesWithoutLogits(model, context, backend);
+  // Only the model's own context keeps states to go back to.
+  const graph = bytesWithoutLogits(model, { ...context, draftsFurtherTokens: false }, backend);
   if (backend.isProcessor) return { devices: [], host: bytes(graph) };
   const { count, pipelined } = placementOf(fileLayers, placement).devices;
   const place = deviceOfLayer(shape.layers, fileLayers, placement);

@@ -1,6 +1,7 @@
 import type { ModelShape } from '../../shape.ts';
 import { withoutTypes, type ModelTensor } from '../../tensors.ts';
 import type { ComputeBackend } from '../compute-backends.ts';
+import { statesOfSequence } from '../drafting.ts';
 import { CSA_RATIO, HCA_RATIO, windowCells } from '../kv-state.ts';
 import { representativeLayers, type LayerCut } from '../representative-layers.ts';
 import { CELL_BLOCK, paddedCells, type ResolvedContext } from '../settings.ts';
@@ -148,6 +149,7 @@ function planKey(shape: ModelShape, context: ResolvedContext, backend: ComputeBa
     context.cacheTypeK,
     context.cacheTypeV,
     context.flashAttention,
+    statesOfSequence(shape, context),
     ...windows,
     chosen,
     rows.key,

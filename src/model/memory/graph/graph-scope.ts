@@ -1,5 +1,6 @@
 import { ofLayer, type ModelShape } from '../../shape.ts';
 import type { GgmlTypeName } from '../../ggml-types.ts';
+import { statesOfSequence } from '../drafting.ts';
 import { kvCaches, type KvCache } from '../kv-state.ts';
 import { stateLengths } from '../recurrent-state.ts';
 import type { ResolvedContext } from '../settings.ts';
@@ -50,6 +51,8 @@ export class GraphScope {
   readonly outputs: number;
   /** Tokens of the graph: as many, rounded up to equal parts for all sequences. */
   readonly tokens: number;
+  /** States that a recurrent layer keeps of each sequence: its own, and those before the tokens of a draft. */
+  readonly keptStates: number;
   readonly #weights: WeightIndex;
   /** Weights that are larger stay with the processor. */
   readonly #maxTensorBytes: number;
@@ -82,6 +85,7 @@ export class GraphScope {
     this.#maxTensorBytes = maxTensorBytes;
     this.#leafs = new Int32Array(weights.count).fill(-1);
     this.#caches = kvCaches(shape, context);
+    this.keptStates = statesOfSequence(shape, context);
     // `graph_reserve`, src/llama-context.cpp.
     this.outputs = Math.min(context.contextTokens, context.ubatchTokens);
     this.tokens = Math.ceil(this.outputs / context.sequences) * context.sequences;
@@ -214,13 +218,13 @@ export class GraphScope {
     return made;
   }
 
-  /** The states that a recurrent layer keeps, of all sequences: of its convolution, and its memory. */
+  /** The states that a recurrent layer keeps, of all sequences, first each one's own: of its convolution, and its memory. */
   state(layer: number, part: 'convolution' | 'memory'): Tensor {
     const key = 2 * layer + (part === 'memory' ? 1 : 0);
     const before = this.#states.get(key);
     if (before !== undefined) return before;
     const lengths = stateLengths(this.shape);
-    const tensor = this.layerMemory(layer, TYPE.f32, lengths[part], this.context.sequences);
+    const tensor = this.layerMemory(layer, TYPE.f32, lengths[part], this.context.sequences * this.keptStates);
     this.#states.set(key, tensor);
     return tensor;
   }

@@ -2,7 +2,7 @@ import type { RecurrentShape } from '../../../shape.ts';
 import type { GraphScope } from '../graph-scope.ts';
 import { OP, UNARY } from '../operations.ts';
 import type { Tensor } from '../tensor-store.ts';
-import { convolve, extendInputs, readState, type StateInputs } from './states.ts';
+import { convolve, extendInputs, keepStates, readState, type StateInputs } from './states.ts';
 
 type GatedDeltaNet = Extract<RecurrentShape, { readonly kind: 'gated-delta-net' }>;
 type KimiDelta = Extract<RecurrentShape, { readonly kind: 'kimi-delta' }>;
@@ -34,7 +34,7 @@ function scan(scope: GraphScope, layer: number, sources: DeltaSources, flat: boo
     number,
     number,
   ];
-  const rows = tokens * sequences + length * sequences;
+  const rows = tokens * sequences + scope.keptStates * length * sequences;
   const result = graph.operation(
     OP.gatedDeltaNet,
     [length * heads, rows],
@@ -50,6 +50,10 @@ function scan(scope: GraphScope, layer: number, sources: DeltaSources, flat: boo
     ...(strides as [number, number, number]),
   );
   const memory = length * length * heads;
+  if (scope.keptStates > 1) {
+    keepStates(scope, layer, result, memory);
+    return output;
+  }
   const after = graph.view4d(
     result,
     length,

@@ -2,7 +2,7 @@ import type { RecurrentShape } from '../../../shape.ts';
 import type { GraphScope } from '../graph-scope.ts';
 import { OP, UNARY } from '../operations.ts';
 import type { Tensor } from '../tensor-store.ts';
-import { convolve, extendInputs, readState, type StateInputs } from './states.ts';
+import { convolve, extendInputs, keepStates, readState, type StateInputs } from './states.ts';
 
 type Mamba1 = Extract<RecurrentShape, { readonly kind: 'mamba1' }>;
 type Mamba2 = Extract<RecurrentShape, { readonly kind: 'mamba2' }>;
@@ -59,12 +59,12 @@ export function mamba1(
 
 /** `ggml_ssm_scan`: the values of all tokens, and behind them the new states. */
 function scan(
-  { graph }: GraphScope,
+  { graph, keptStates }: GraphScope,
   sources: readonly [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor],
 ): Tensor {
   const [state, x, , , , , ids] = sources;
   const states = graph.ne(state, 0) * graph.ne(state, 1) * graph.ne(state, 2) * graph.ne(ids, 0);
-  return graph.operation(OP.ssmScan, [graph.elements(x) + states], sources);
+  return graph.operation(OP.ssmScan, [graph.elements(x) + keptStates * states], sources);
 }
 
 function keepMemory(scope: GraphScope, layer: number, scanned: Tensor, values: number): void {
@@ -113,18 +113,10 @@ export function mamba2(
   const [b, c] = [part(groups, stateLength), part(groups, stateLength)];
   const steps = graph.add(graph.cont(narrow), weight('ssm_dt.bias'));
   const scanned = readState(scope, inputs, layer, 'memory', (states, ids) => {
-    const state = graph.reshape(states, stateLength, headLength, heads, sequences);
+    const state = graph.reshape(states, stateLength, headLength, heads, sequences * scope.keptStates);
     return scan(scope, [state, x, steps, weight('ssm_a'), b, c, ids]);
   });
-  const memory = stateLength * innerLength;
-  const stride = scope.row(memory);
-  const place = scope.state(layer, 'memory');
-  graph.expand(
-    graph.cpy(
-      graph.view3d(scanned, memory, sequences, 1, stride, stride * sequences),
-      graph.view3d(place, memory, sequences, 1, graph.nb(place, 1), stride * sequences),
-    ),
-  );
+  keepStates(scope, layer, scanned, stateLength * innerLength);
   const nb = graph.nb(x, 1);
   const values = graph.view4d(
     scanned,

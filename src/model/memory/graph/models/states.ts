@@ -32,7 +32,7 @@ export function readState(
   const { graph, shape, context } = scope;
   const all = scope.state(layer, part);
   const length = stateLengths(shape)[part];
-  const states = graph.reshape(all, length, context.sequences);
+  const states = graph.reshape(all, length, context.sequences * scope.keptStates);
   graph.expand(graph.inPlace(OP.scale, graph.view1d(states, length)));
   const result = read(states, inputs.own);
   graph.expand(result);
@@ -59,14 +59,35 @@ export function extendInputs(
   const kept = stateLengths(shape).convolution / channels;
   const before = graph.reshape(state, kept, channels, sequences);
   const joined = graph.concat(before, graph.transpose(inputs), 0);
-  const last = graph.view3d(joined, kept, channels, sequences, graph.nb(joined, 1), graph.nb(joined, 2));
   const all = scope.state(layer, 'convolution');
   const length = stateLengths(shape).convolution;
-  const place = flat
-    ? graph.view1d(all, length * sequences)
-    : graph.view2d(all, length, sequences, graph.nb(all, 1));
-  graph.expand(graph.cpy(last, place));
+  for (let written = 0; written < writtenStates(scope); written += 1) {
+    const last = graph.view3d(joined, kept, channels, sequences, graph.nb(joined, 1), graph.nb(joined, 2));
+    const place = flat
+      ? graph.view1d(all, length * sequences)
+      : graph.view2d(all, length, sequences, graph.nb(all, 1));
+    graph.expand(graph.cpy(last, place));
+  }
   return joined;
+}
+
+/** Of the states that are kept, those that a ubatch has tokens for. */
+export const writtenStates = ({ keptStates, tokens, context }: GraphScope): number =>
+  Math.min(keptStates, tokens / context.sequences);
+
+/** Keeps the states behind the values of a scan, of each sequence the last ones. */
+export function keepStates(scope: GraphScope, layer: number, scanned: Tensor, length: number): void {
+  const { graph, context } = scope;
+  const { sequences } = context;
+  const count = writtenStates(scope);
+  const stride = scope.row(length);
+  const place = scope.state(layer, 'memory');
+  graph.expand(
+    graph.cpy(
+      graph.view3d(scanned, length, sequences, count, stride, stride * sequences),
+      graph.view3d(place, length, sequences, count, graph.nb(place, 1), stride * sequences),
+    ),
+  );
 }
 
 /** `ggml_ssm_conv`. */
