@@ -14,6 +14,7 @@ import {
 } from '../measure/index.ts';
 import type { GgmlTypeName } from '../model/index.ts';
 import { ownDeviceId, type OwnDevice } from '../predict/index.ts';
+import { launchOfLayer } from './type-samples.ts';
 import type { Nanoseconds } from '../units/index.ts';
 
 /** The part of a machine that computes. */
@@ -147,7 +148,7 @@ export function ownDevice(
     rounds.map(({ products }) => products),
   );
   const attention = attentionRates(rounds.map((round) => round.attention));
-  return {
+  const own: OwnDevice = {
     id: ownDeviceId(part.name),
     name: part.name,
     backend,
@@ -158,7 +159,7 @@ export function ownDevice(
     measuredAt: new Date().toISOString(),
     fastestBytesPerSecond,
     fastestFlopPerSecond,
-    types: [...withSampledRates(types, sampledRates(samples))],
+    types: [...types],
     ...(attention.length === 0
       ? {}
       : {
@@ -170,4 +171,6 @@ export function ownDevice(
           })),
         }),
   };
+  if (samples.length === 0) return own;
+  return { ...own, types: [...withSampledRates(types, sampledRates(samples, launchOfLayer(own)))] };
 }

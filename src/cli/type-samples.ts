@@ -11,6 +11,9 @@ import {
 } from '../measure/index.ts';
 import { MIX_NAMES, shapeOf, type GgmlTypeName, type ModelShape } from '../model/index.ts';
 import type { CacheLease, SyntheticCache } from '../model/host/index.ts';
+import { configureOwn, Predictor, type OwnDevice } from '../predict/index.ts';
+import { readParameters } from '../predict/host/index.ts';
+import { seconds, type Seconds } from '../units/index.ts';
 
 /** Layers of a usual shape, and a small vocabulary: the samples of all types together take 6 GB of disk. */
 const SAMPLE_MODEL = 'smollm2-1.7b';
@@ -75,6 +78,21 @@ export const samplesOf = (types: readonly GgmlTypeName[]): TypeSample[] => typeS
 const sampleShape = (): ModelShape =>
   shapeOf(resolveModelName(SAMPLE_MODEL, readModelRecords(), MIX_NAMES).record);
 
+/**
+ * What a layer of the samples takes besides its weights, as predictions reckon it for every model: were it in the rates of
+ * the types as well, it would count twice.
+ */
+export function launchOfLayer(own: OwnDevice): Seconds {
+  const catalog = { devices: [], models: readModelRecords() };
+  const { record } = resolveModelName(SAMPLE_MODEL, catalog.models, MIX_NAMES);
+  const configuration = configureOwn(own, record, REFERENCE_MIX, 0);
+  if (configuration === null) return seconds(0);
+  const test = { metric: 'generation', context: GENERATED_TOKENS / 2 } as const;
+  const { terms } = new Predictor(readParameters(), catalog).predict(configuration, test, null);
+  const launch = terms.find(({ name }) => name === 'launch')?.seconds ?? 0;
+  return seconds(launch / shapeOf(record).layers);
+}
+
 /** Seconds of a generated token with each of a sample's files, one after the other. */
 export async function timeSample({ few, many }: LoadedSample): Promise<SampleRound> {
   const secondsOf = async (model: LoadedModel): Promise<number> => {
@@ -88,6 +106,7 @@ export async function timeSample({ few, many }: LoadedSample): Promise<SampleRou
 const ROUNDS = 5;
 /** The type that all others are timed beside: nearly every file has some of it. */
 const REFERENCE_TYPE = 'Q4_K';
+const REFERENCE_MIX = 'Q4_K_S';
 
 /**
  * Times layers in each type, one type after the other, each in turn with the same layers in the reference type: what a

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readModelRecords } from '../catalog/host/index.ts';
 import { shapeOf, type GgmlTypeName } from '../model/index.ts';
-import { bytesPerSecond, flopPerSecond } from '../units/index.ts';
+import { bytesPerSecond, flopPerSecond, seconds } from '../units/index.ts';
 import {
   besideReference,
   sampledRates,
@@ -11,6 +11,7 @@ import {
   type TypeSample,
 } from './type-samples.ts';
 
+const NONE = seconds(0);
 const record = readModelRecords().find(({ id }) => id === 'smollm2-1.7b');
 if (record === undefined) throw new Error('no such model');
 const shape = shapeOf(record);
@@ -43,7 +44,20 @@ describe('the rates of types in a model', () => {
   };
 
   it('are what the layers between two files take, whatever the rest does', () => {
-    const rates = sampledRates(samples.map((sample) => ({ sample, rounds: [roundOf(sample)] })));
+    const rates = sampledRates(
+      samples.map((sample) => ({ sample, rounds: [roundOf(sample)] })),
+      NONE,
+    );
+    for (const [type, rate] of Object.entries(truth)) expect(rates.get(type)).toBeCloseTo(rate, -3);
+  });
+
+  it('are of the weights alone: what a layer takes besides is no part of them', () => {
+    const launch = seconds(60e-6);
+    const slower = ([few, many]: SampleRound): SampleRound => [few + 2 * launch, many + 10 * launch];
+    const rates = sampledRates(
+      samples.map((sample) => ({ sample, rounds: [slower(roundOf(sample))] })),
+      launch,
+    );
     for (const [type, rate] of Object.entries(truth)) expect(rates.get(type)).toBeCloseTo(rate, -3);
   });
 
@@ -53,6 +67,7 @@ describe('the rates of types in a model', () => {
         sample,
         rounds: [roundOf(sample, 4), roundOf(sample), roundOf(sample, 0.9), roundOf(sample), roundOf(sample)],
       })),
+      NONE,
     );
     expect(rates.get('Q8_0')).toBeCloseTo(26e9, -3);
   });
@@ -66,14 +81,14 @@ describe('the rates of types in a model', () => {
       rounds: [roundOf(sample, at + 1)],
       beside: at === 0 ? [roundOf(reference), roundOf(reference)] : [roundOf(reference, 2)],
     }));
-    const rates = sampledRates(besideReference(reference, timed));
+    const rates = sampledRates(besideReference(reference, timed), NONE);
     for (const [type, rate] of Object.entries(truth)) expect(rates.get(type)).toBeCloseTo(rate, -3);
   });
 
   it('are not told where the larger file was no slower', () => {
     const [sample] = samples;
     if (sample === undefined) throw new Error('no sample');
-    expect(sampledRates([{ sample, rounds: [[0.02, 0.01]] }]).size).toBe(0);
+    expect(sampledRates([{ sample, rounds: [[0.02, 0.01]] }], NONE).size).toBe(0);
   });
 
   it('replace those of single products, and tell what types without a sample lose', () => {

@@ -1,6 +1,6 @@
 import { sampleLayers, tensorsOf, type GgmlTypeName, type MixName, type ModelShape } from '../model/index.ts';
 import { median, sortSamples } from '../stats/index.ts';
-import { bytesPerSecond } from '../units/index.ts';
+import { bytesPerSecond, type Seconds } from '../units/index.ts';
 import type { TypeRates } from './ceilings.ts';
 
 /** Some layers of one model in one type, run with two numbers of layers. */
@@ -99,14 +99,17 @@ const usualTime = (rounds: readonly SampleRound[]): number =>
 /**
  * Bytes per second of each type as a model reads them: what the layers between the two files hold by what they take.
  * A mix's other types are subtracted at their own rates; types whose layers cost nothing above the noise are left out.
+ * @param launch - what a layer takes besides its weights.
  */
-export function sampledRates(timed: readonly TimedSample[]): ReadonlyMap<string, number> {
+export function sampledRates(timed: readonly TimedSample[], launch: Seconds): ReadonlyMap<string, number> {
   const rates = new Map<string, number>();
   const purestFirst = timed.toSorted((a, b) => a.sample.bytesBetween.size - b.sample.bytesBetween.size);
   for (const { sample, rounds } of purestFirst) {
     if (rounds.length === 0) continue;
     // A round is one moment of a machine that drifts: only within it are the two files compared.
-    let time = median(sortSamples(rounds.map(([few, many]) => many - few)));
+    const between = median(sortSamples(rounds.map(([few, many]) => many - few)));
+    const [fewLayers, manyLayers] = sample.layers;
+    let time = between - launch * (manyLayers.length - fewLayers.length);
     let unknown = 0;
     for (const [type, bytes] of sample.bytesBetween) {
       const rate = rates.get(type);

@@ -144,7 +144,12 @@ async function runSession(
   const rounds: DeviceRound[] = [];
   const sampled = samples.map((): SampleRound[] => []);
   const end = performance.now() + SESSION_SECONDS * 1000;
+  const timeSamples = async (): Promise<void> => {
+    for (const [at, sample] of samples.entries()) sampled[at]?.push(await timeSample(sample));
+  };
   for (let round = 0; performance.now() < end; round += 1) {
+    // They are short: before and behind the models, they see the same minutes.
+    await timeSamples();
     const there = round % 2 === 0;
     for (const subject of there ? subjects : subjects.toReversed()) {
       for (const test of subject.tests) {
@@ -160,7 +165,7 @@ async function runSession(
         for (const [at, own] of kept.entries()) own.push(times[at] ?? Number.NaN);
       }
     }
-    for (const [at, sample] of samples.entries()) sampled[at]?.push(await timeSample(sample));
+    await timeSamples();
     rounds.push(await timeRound(probe, threads, lastLevelCacheBytes, types, 'cpu', signal));
     say(`round ${round + 1}`);
   }

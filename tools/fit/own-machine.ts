@@ -143,6 +143,14 @@ function summaryOf(rows: readonly SessionRow[]): string {
   return `${byKind.join('; ')}; ${rows.filter(isInside).length} of ${rows.length} lie within their 80 % interval.`;
 }
 
+/** `Session 5: 4 of 4 tg figures ...`, the newest first. */
+function summariesOf(rows: readonly SessionRow[]): string {
+  const sessions = [...new Set(rows.map(({ session }) => session))].sort((a, b) => b - a);
+  return sessions
+    .map((each) => `Session ${each}: ${summaryOf(rows.filter(({ session }) => session === each))}`)
+    .join(' ');
+}
+
 function tableOf(rows: readonly SessionRow[]): string[] {
   return [
     cells(['session', 'model', 'test', 'measured', 'predicted', '80 % interval', 'error %', 'inside']),
@@ -164,9 +172,9 @@ function tableOf(rows: readonly SessionRow[]): string[] {
   ];
 }
 
-/** What the paired sessions taught, which the figures alone do not say. */
+/** What the first paired session taught, which its figures alone do not say. */
 const LEARNED_FROM_PAIRS =
-  'Session 4 had timed attention with heads of 64, 128 and 256 values alone, and took those of 96 from a line between: Phi-3 mini at depth is 3.4 times too fast there. Every length of the catalogue is timed since then (docs/prediction.md).';
+  'Session 4 had timed attention with heads of 64, 128 and 256 values alone, and took those of 96 from a line between, which made Phi-3 mini at depth 3.4 times too fast; its rates of layers held what a layer takes besides its weights, which then counted twice. Every length of the catalogue is timed since, and the rates are of the weights alone (docs/prediction.md).';
 
 /** The section of docs/accuracy.md about predictions that were calibrated on a machine and judged on it. */
 export function ownMachineSection(): string[] {
@@ -187,7 +195,7 @@ export function ownMachineSection(): string[] {
     '',
     `On ${sessions[0]?.processor ?? 'a machine'}, a virtual machine of a processor that is in no catalogue: calibrated by three synthetic points (Llama 3.2 3B and Qwen3 30B A3B in Q4_K_M, extrapolated from some of their layers, the first also with 2048 tokens in its cache), then held against whole synthetic models of other families and quantisations. Every repetition is in \`data/predict/own-machine.json\`; \`npm run fidelity -- calibration phi-2:Q6_K\` measures anew, and adds a session.`,
     '',
-    `${pairing} No model had been used before its session, and the models were named before anything was measured: ${summaryOf(paired)} ${LEARNED_FROM_PAIRS}`,
+    `${pairing} No model had been used before its session, and the models were named before anything was measured: ${summariesOf(paired)} ${LEARNED_FROM_PAIRS}`,
     '',
     ...tableOf(paired),
     `Earlier sessions measured one after the other, there and back, and knew of single products alone, not of attention nor of layers in each type. They were no blind test: what such devices differ in was found with them in view. Two visits to one test a few minutes apart differ by up to a fifth in tg on this machine, and the figures at depth are of one visit. ${summaryOf(visits)}`,
