@@ -86,13 +86,15 @@ const FIRST_PERIOD_DAY = 19723;
 /** The last period with measurements: what is later is as fast as then. */
 const LAST_PERIOD = 11;
 
+/** The periods that had begun after so many of them: made once, as every configuration asks. */
+const PERIODS_BEGUN = Array.from({ length: LAST_PERIOD + 1 }, (_, begun) =>
+  Array.from({ length: begun }, (__, index) => `since-${index + 1}`),
+);
+
 /** The periods that had begun when the build was made: a build carries what each of them changed. */
 function periodsUntil(day: number | null): readonly string[] {
   const period = day === null ? LAST_PERIOD : Math.floor((day - FIRST_PERIOD_DAY) / DAYS_PER_PERIOD);
-  return Array.from(
-    { length: Math.max(0, Math.min(period, LAST_PERIOD)) },
-    (_, index) => `since-${index + 1}`,
-  );
+  return PERIODS_BEGUN[Math.max(0, Math.min(period, LAST_PERIOD))] ?? [];
 }
 
 /** Kinds of attention with kernels of their own. */
