@@ -91,6 +91,12 @@ describe('the built package', () => {
     expect(speed.stdout).toMatch(/pp512 +tg/);
   });
 
+  it('writes files whole', async () => {
+    const file = path.join(elsewhere, 'machine.json');
+    await ridgepoint(['machine', '--save', file]);
+    expect((await ridgepoint(['machine', '--from', file])).stdout).toMatch(/^cpu: logical cores +\d+/m);
+  });
+
   it('names the sources in the stack of an error', async () => {
     const { stderr } = await ridgepoint(['fit', 'no-such-model'], { RIDGEPOINT_DEBUG: '1' }).catch(
       (error: Answer) => error,

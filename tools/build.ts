@@ -90,7 +90,11 @@ await build({
   // Brings a binary of its own for each platform.
   external: ['koffi'],
   platform: 'node',
-  transform: { target: OLDEST_NODE },
+  transform: {
+    target: OLDEST_NODE,
+    // Libraries in CommonJS know these; in a module, which the bundle is, nothing has these names.
+    define: { __filename: 'import.meta.filename', __dirname: 'import.meta.dirname' },
+  },
   plugins: [keepPlaces(), collectLicences()],
   onLog(level, log) {
     if (level === 'warn') throw new Error(log.message);
