@@ -203,6 +203,16 @@ describe('whether a model fits', () => {
     expect(parameterCount(smaller.shape)).toBeGreaterThan(7e9);
   });
 
+  it('names no other model whose weights would lie in a memory of which nobody knows the size', () => {
+    const device = devices.find(({ id }) => id === 'nvidia-rtx-4090');
+    const budget = device === undefined ? null : budgetOfDevice(device);
+    if (budget === null) throw new Error('no budget');
+    const settings = { ...DEFAULT_CONTEXT, contextTokens: 8192 };
+    const shapes = ['deepseek-v4-pro', 'qwen3-32b'].map(shapeNamed);
+    const smaller = largestSmallerModel(shapeNamed('kimi-k3'), shapes, 'Q4_K_M', settings, budget);
+    expect(smaller?.shape.id).toBe('qwen3-32b');
+  });
+
   it('is a matter of all memory when the processor of a machine with shared memory computes', () => {
     expect(budgetOnCores(budgetNamed('framework-desktop-395-128'))).toEqual({
       kind: 'processor',

@@ -225,10 +225,18 @@ function heldBackBytes(
 /** What nearly every computer with a graphics card has to spare. */
 export const SPARE_SYSTEM_BYTES = bytes(4 * GIB);
 
-/** Of a system's memory whose size is not known, no proposal may need noticeably more than what was asked for does. */
-function needsNoUnknownMemory(budget: MemoryBudget, proposal: PlacedBytes, wanted: PlacedBytes): boolean {
+/**
+ * Of a system's memory whose size is not known, no proposal may need noticeably more than what was asked for does.
+ * @param wanted - null: nothing was asked for that could be loaded.
+ */
+export function needsNoUnknownMemory(
+  budget: MemoryBudget,
+  proposal: PlacedBytes,
+  wanted: PlacedBytes | null,
+): boolean {
   return (
-    systemMemory(budget) !== null || proposal.hostBytes <= Math.max(wanted.hostBytes, SPARE_SYSTEM_BYTES)
+    systemMemory(budget) !== null ||
+    proposal.hostBytes <= Math.max(wanted?.hostBytes ?? 0, SPARE_SYSTEM_BYTES)
   );
 }
 

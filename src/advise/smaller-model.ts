@@ -9,7 +9,7 @@ import {
   type MixName,
   type ModelShape,
 } from '../model/index.ts';
-import { backendOf, fitVerdict } from './fit.ts';
+import { backendOf, fitVerdict, needsNoUnknownMemory } from './fit.ts';
 import { placedOn, type MemoryBudget } from './memory-budget.ts';
 
 /** A model that a budget has memory for. */
@@ -45,8 +45,10 @@ export function largestSmallerModel(
     const context = { ...settings, contextTokens };
     const least = leastMemoryOf(weights, context, placement, backendOf(budget));
     if ('unsupported' in least || fitVerdict(budget, least) !== 'fits') continue;
+    if (!needsNoUnknownMemory(budget, least, null)) continue;
     const breakdown = memoryOf(weights, context, placement, backendOf(budget));
-    if (!('unsupported' in breakdown) && fitVerdict(budget, breakdown) === 'fits') {
+    if ('unsupported' in breakdown || !needsNoUnknownMemory(budget, breakdown, null)) continue;
+    if (fitVerdict(budget, breakdown) === 'fits') {
       return { shape, contextTokens, breakdown };
     }
   }

@@ -118,6 +118,10 @@ describe('the command line', () => {
       reason: '--tensor-split has 2 shares, but RTX 4090 desktop has one GPU',
     },
     {
+      argv: 'fit llama-3.1-8b --machine raspberry-pi-5-8 --tensor-split 1,2'.split(' '),
+      reason: 'divides a model between GPUs, and Raspberry Pi 5 has none',
+    },
+    {
       argv: 'fit qwen3-8b --machine nvidia-rtx-5090 --mmproj'.split(' '),
       reason: 'Nothing is known of an mmproj of qwen3-8b',
     },

@@ -45,6 +45,9 @@ import { knownModels, knownModelsNaming } from './known-models.ts';
 import { warnOfOtherTypes } from './other-types.ts';
 import { printDocument, printTable } from './output.ts';
 
+/** As `predict` and `compare` name it. */
+const THIS_MACHINE = 'this';
+
 /** A machine whose memory is known. */
 interface NamedBudget {
   readonly name: string;
@@ -62,7 +65,8 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
   // What llama.cpp is asked about is the file itself where it is here, and else one by the rules of the mix.
   if (!isFileKnown || (flags.exact === true && named.source !== 'file')) warnOfOtherTypes(named, context);
   const settings = settingsOf(flags, shape);
-  const machine = await budgetFor(flags.machine);
+  const machineName = flags.machine === THIS_MACHINE ? undefined : flags.machine;
+  const machine = await budgetFor(machineName);
   const placement: Placement = {
     gpuLayers: flags.nGpuLayers < 0 ? null : flags.nGpuLayers,
     cpuMoeLayers: flags.nCpuMoe,
@@ -137,14 +141,14 @@ export async function runFit(model: string, flags: FitFlags, context: CliContext
       companions: projector === null ? [] : ['--mmproj', 'MMPROJ.gguf'],
       isHostKnown: machine.budget.kind !== 'gpu' || machine.budget.systemBytes !== null,
       llama: proposal(fit, settings, onGpu(chosen), onGpu(placement)),
-      smaller: isStuck(fit) ? smallerSentence(smaller, quantisation, machine.name) : null,
+      smaller: isStuck(fit) ? smallerSentence(smaller, quantisation, machine.name, machineName) : null,
     },
     context,
   );
   if (exact !== null)
     (await import('./fit-exact.ts')).printEngine(
       exact,
-      flags.machine === undefined ? null : machine.name,
+      machineName === undefined ? null : machine.name,
       context,
     );
   return 0;
@@ -194,11 +198,16 @@ function smallerModel(
   return largestSmallerModel(shape, knownModels(context).map(shapeOf), mix, settings, budget);
 }
 
-function smallerSentence(smaller: SmallerModel | null, mix: MixName, machine: string): string {
+function smallerSentence(
+  smaller: SmallerModel | null,
+  mix: MixName,
+  machine: string,
+  flag: string | undefined,
+): string {
   const none = 'Nothing of it fits, not with the smallest quantisation and the shortest context either.';
   if (smaller === null) return `${none} No model of the catalogue fits ${machine} in ${mix}.`;
   const { shape, contextTokens, breakdown } = smaller;
-  return `${none} The largest model that does is ${shape.id}: ${formatBytes(breakdown.totalBytes)} in ${mix} with a context of ${contextTokens} tokens (ridgepoint fit ${shape.id}:${mix} --ctx ${contextTokens}).`;
+  return `${none} The largest model that does is ${shape.id}: ${formatBytes(breakdown.totalBytes)} in ${mix} with a context of ${contextTokens} tokens (ridgepoint fit ${shape.id}:${mix} --ctx ${contextTokens}${flag === undefined ? '' : ` --machine ${flag}`}).`;
 }
 
 /** The shares that were asked for, one for each GPU: those that are not named get nothing, as in llama.cpp. */
@@ -208,6 +217,11 @@ function sharesFor(
 ): Pick<Placement, 'deviceShares'> {
   if (tensorSplit === undefined) return {};
   const gpus = budget.kind === 'gpu' ? budget.gpus.length : budget.kind === 'shared' ? 1 : 0;
+  if (gpus === 0) {
+    throw new CommandFailure(
+      `--tensor-split divides a model between GPUs, and ${name} has none; leave it out, or name another machine with --machine.`,
+    );
+  }
   if (tensorSplit.length > gpus) {
     throw new CommandFailure(
       `--tensor-split has ${tensorSplit.length} shares, but ${name} has ${gpus === 1 ? 'one GPU' : `${gpus} GPUs`}; name as many as there are, or fewer.`,
