@@ -30,6 +30,7 @@ import {
 import { formatBytes } from '../units/index.ts';
 import type { CliContext } from './context.ts';
 import { CommandFailure, type ExitCode } from './exit.ts';
+import { refuseMissingFile, THIS_MACHINE } from './machine-name.ts';
 import { checkDraft, companionNotes, heldBackNotes, projectorOf } from './fit-companions.ts';
 import type { FitFlags } from './fit-options.ts';
 import {
@@ -44,9 +45,6 @@ import {
 import { knownModels, knownModelsNaming } from './known-models.ts';
 import { warnOfOtherTypes } from './other-types.ts';
 import { printDocument, printTable } from './output.ts';
-
-/** As `predict` and `compare` name it. */
-const THIS_MACHINE = 'this';
 
 /** A machine whose memory is known. */
 interface NamedBudget {
@@ -281,11 +279,7 @@ const cacheType = (flag: FitFlags['cacheTypeK']): KvCacheType => CACHE_TYPE_NAME
 /** The memory of a machine of the catalogue, of a device, of a saved machine, or of this one. */
 async function budgetFor(name: string | undefined): Promise<NamedBudget> {
   if (name === undefined || existsSync(name)) return budgetOfFile(name);
-  if (/^(?:\.{0,2}[/\\]|[a-z]:[/\\])|\.json$/i.test(name)) {
-    throw new CommandFailure(
-      `There is no file ${name}; name one that ridgepoint machine --save wrote, or a machine of the catalogue (ridgepoint devices machines).`,
-    );
-  }
+  refuseMissingFile(name);
   const machines = readMachineRecordsNaming(name);
   const machine = findMachine(name, machines);
   const found = findDeviceRecord(machine?.device ?? name);

@@ -44,7 +44,7 @@ export function configureMachine(command: Command, enter: Enter): void {
       '--device <id>',
       'the entry of the catalogue that describes this machine, instead of the one found',
     )
-    .option('--remember', 'keep --device for all later runs')
+    .option('--remember', 'keep --device for all later runs of machine and probe')
     .option('--json', 'print the facts as one JSON document')
     .option('--paths', 'show the folders that ridgepoint uses')
     .action((flags: MachineFlags) => enter((context) => runMachine(flags, context)));

@@ -51,6 +51,10 @@ describe('the target of a prediction', () => {
     await expect(openTarget(machine, backend)).rejects.toThrow(reason);
   });
 
+  it('is no file that is not there', async () => {
+    await expect(openTarget('missing.json', undefined)).rejects.toThrow('There is no file missing.json');
+  });
+
   it.each([
     ['nvidia-rtx-5090', 'vulkan'],
     ['amd-ryzen-ai-max-395', 'cpu'],

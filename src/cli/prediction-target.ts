@@ -42,6 +42,7 @@ import { readCalibrationFile, readParameters } from '../predict/host/index.ts';
 import { bytes } from '../units/index.ts';
 import { calibrationPath, type CliContext } from './context.ts';
 import { CommandFailure, UsageError } from './exit.ts';
+import { refuseMissingFile, THIS_MACHINE } from './machine-name.ts';
 
 /** A machine to predict for, with what a buyer asks about it. */
 export interface Target {
@@ -100,9 +101,6 @@ export const ownMeasurements = (context: CliContext): OwnMeasurements => ({
   probed: async () => (await import('./probed-device.ts')).probedDevices(context),
 });
 
-/** This machine, in a list of several. */
-const THIS_MACHINE = 'this';
-
 /**
  * Resolves a machine or a device of the catalogue, a saved machine, or this one, with a backend or the usual one.
  * @param kept - what was measured here: it decides what this machine is, and with which backend it computes.
@@ -114,6 +112,7 @@ export async function openTarget(
 ): Promise<Target> {
   if (name === undefined || name === THIS_MACHINE) return targetOfThisMachine(backend, kept);
   if (existsSync(name)) return targetOfFacts(name, backend);
+  refuseMissingFile(name);
   const machine = findMachine(name, readMachineRecordsNaming(name));
   if (machine !== null) {
     const device = findDeviceRecord(machine.device)?.device;
