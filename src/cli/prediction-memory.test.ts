@@ -71,7 +71,15 @@ describe('explain', () => {
     const [text = ''] = context.out;
     expect(text).toMatch(/360 GB\/s and 83\.2 GB\/s of the processor/);
     expect(text).toMatch(/weights of the chosen experts, on the processor/);
-    expect(text).toMatch(/of the link, allows/);
+    const [, prompt = ''] = text.split('A prompt,');
+    const [, allowed] = /of the link, allows (\d+) tokens/.exec(prompt) ?? [];
+    const [, expected] = /expected are (\d+)/.exec(prompt) ?? [];
+    const [, share] = /(\d+) % of the time of the prompt is the limit itself/.exec(prompt) ?? [];
+    expect(Number(share)).toBe(Math.round((100 * Number(expected)) / Number(allowed)));
+    expect(prompt).toMatch(/copies between processor and GPU, at \d+ % of the limit/);
+    for (const line of text.split('\n').filter((each) => / ms /.test(each))) {
+      expect(line.length).toBeLessThanOrEqual(100);
+    }
   });
 });
 

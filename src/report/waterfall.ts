@@ -69,6 +69,10 @@ const LIMIT_TERMS: Readonly<Record<Waterfall['metric'], readonly string[]>> = {
   prompt: ['matmul', 'expert-matmul'],
 };
 
+/** Whether weights are copied that the link bounds; what layers hand to one another hardly takes more than its calls. */
+const isBoundByLink = ({ on, roofSeconds }: PredictedTerm, whole: number): boolean =>
+  on === 'link' && roofSeconds !== null && roofSeconds >= SMALLEST_SHARE * whole;
+
 /** Splits a prediction into its limit and what is lost to it, term by term. */
 export function waterfallOf(
   subject: WaterfallSubject,
@@ -83,7 +87,7 @@ export function waterfallOf(
 ): Waterfall {
   const whole = prediction.seconds;
   const limits = prediction.terms.filter(
-    ({ name, seconds }) => LIMIT_TERMS[metric].includes(name) && seconds > 0,
+    (term) => term.seconds > 0 && (LIMIT_TERMS[metric].includes(term.name) || isBoundByLink(term, whole)),
   );
   const parts: Omit<WaterfallStep, 'ratePerSecond'>[] = limits.map((term) => ({
     title: `${titleOf(term)}, at the limit`,
@@ -161,9 +165,11 @@ export const percent = (share: number): string => `${(100 * share).toFixed(share
 export function waterfallText(waterfall: Waterfall): string {
   const { title, prediction, steps } = waterfall;
   const width = Math.max(...steps.map((step) => step.title.length));
-  const longestBar = Math.max(LEAST_BAR, TEXT_WIDTH - width - NUMBERS_WIDTH);
+  const hasRates = waterfall.reached !== null;
+  const rateWidth = hasRates ? RATE_LETTERS + 2 : 0;
+  const longestBar = Math.max(LEAST_BAR, TEXT_WIDTH - width - NUMBERS_WIDTH - rateWidth);
   const line = (name: string, seconds: number, share: number, rate: string, bar: string): string =>
-    `  ${name.padEnd(width)}  ${milliseconds(seconds).padStart(10)}  ${percent(share).padStart(5)}  ${rate.padStart(RATE_LETTERS)}  ${bar}`.trimEnd();
+    `  ${name.padEnd(width)}  ${milliseconds(seconds).padStart(10)}  ${percent(share).padStart(5)}${rate.padStart(rateWidth)}  ${bar}`.trimEnd();
   return [
     title,
     ...summaryOf(waterfall),
@@ -191,7 +197,8 @@ export function summaryOf({ metric, prediction, steps, roof, reached }: Waterfal
   return [
     `The limit, ${roof}, allows ${formatSignificant(roofTokensPerSecond)} tokens/s; expected are ${expected}.`,
     reached === null
-      ? `${share} of the time of ${of} is the limit itself.`
+      ? // By the roof as a whole: memory may bound a prompt of few tokens, of which the steps show products alone.
+        `${percent(tokensPerSecond / roofTokensPerSecond)} of the time of ${of} is the limit itself.`
       : `That makes ${reached} of it, ${share}. What is left after each step:`,
   ];
 }
@@ -206,8 +213,8 @@ function rateText({ metric }: Waterfall, { kind, ratePerSecond }: WaterfallStep)
 /** Letters of the longest rate, `85.1 GFLOP/s`. */
 const RATE_LETTERS = 12;
 
-/** Letters of a line, of its numbers with the gaps between them, and of the whole bar where the name is long. */
+/** Letters of a line, of its numbers but the rate with the gaps between them, and of the whole bar where the name is long. */
 const TEXT_WIDTH = 100;
-const NUMBERS_WIDTH = 2 + 2 + 10 + 2 + 5 + 2 + RATE_LETTERS + 2;
+const NUMBERS_WIDTH = 2 + 2 + 10 + 2 + 5 + 2;
 const LEAST_BAR = 12;
 export const milliseconds = (value: number): string => `${formatSignificant(value * 1e3)} ms`;
