@@ -316,12 +316,13 @@ function known(name: string, budget: MemoryBudget | null): NamedBudget {
 /** @param isHostKnown - whether the memory beside the GPU is known, and was found to be enough. */
 function partialSentence({ placement, breakdown }: PartialPlacement, isHostKnown: boolean): string {
   const { gpuLayers, cpuMoeLayers } = placement;
+  const beside = formatBytes(breakdown.hostBytes);
+  const gpu = breakdown.eachDeviceBytes.length > 1 ? 'the GPUs' : 'the GPU';
+  const layers = gpuLayers === 1 ? 'layer' : 'layers';
   const how =
     cpuMoeLayers > 0
       ? `the experts of ${cpuMoeLayers} layers (-ncmoe ${cpuMoeLayers})`
-      : `all but ${gpuLayers} ${gpuLayers === 1 ? 'layer' : 'layers'} (-ngl ${gpuLayers})`;
-  const beside = formatBytes(breakdown.hostBytes);
-  const gpu = breakdown.eachDeviceBytes.length > 1 ? 'the GPUs' : 'the GPU';
+      : `${gpuLayers} ${layers} on ${gpu} (-ngl ${gpuLayers}) and the others`;
   return isHostKnown
     ? `With ${how} in the system's memory it fits: ${formatBytes(breakdown.deviceBytes)} on ${gpu} and ${beside} beside.`
     : `With ${how} in the system's memory it fits, if ${beside} of that are free; ${formatBytes(breakdown.deviceBytes)} are then on ${gpu}.`;
