@@ -107,6 +107,8 @@ describe('the command line', () => {
     { argv: ['machine', '--from', 'missing.json'], reason: 'missing.json cannot be read (ENOENT)' },
     { argv: ['machine', '--save', '.'], reason: '. cannot be written (it is a folder)' },
     { argv: ['machine', '--save', 'no/such/file'], reason: 'cannot be written (ENOENT)' },
+    { argv: ['predict', 'nope'], reason: "There is no model 'nope'" },
+    { argv: ['explain', 'nope'], reason: "There is no model 'nope'" },
     { argv: ['synth', 'nope', '-o', 'x.gguf'], reason: "There is no model 'nope'" },
     {
       argv: ['fit', 'llama-3.1-8b', '--machine', 'nope'],

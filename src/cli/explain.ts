@@ -12,8 +12,9 @@ import { openPredictor, openTarget, ownMeasurements } from './prediction-target.
 
 /** Shows where the time goes. */
 export async function runExplain(text: string, flags: ExplainFlags, context: CliContext): Promise<ExitCode> {
-  const target = await openTarget(flags.machine, flags.backend, ownMeasurements(context));
+  // As predict does: a wrong name is said first.
   const model = await openModel(text, context);
+  const target = await openTarget(flags.machine, flags.backend, ownMeasurements(context));
   const predictor = openPredictor(context);
   const configuration = model.configurationOn(target, settingsOf(flags, flags.depth));
   const longest = flags.depth + Math.max(flags.prompt, flags.gen);

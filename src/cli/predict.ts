@@ -30,14 +30,16 @@ export async function runPredict(
   const prompts = flags.prompt ?? [USUAL_PROMPT];
   const predictor = openPredictor(context);
   const rows: Row[] = [];
+  // A wrong name is said first: the machine may need minutes of calibration.
+  const opened: PredictedModel[] = [];
+  for (const text of models) opened.push(await openModel(text, context));
   const targets: Target[] = [];
   const kept = ownMeasurements(context);
   for (const machine of flags.machine ?? [undefined]) {
     for (const backend of flags.backend ?? [undefined])
       targets.push(await openTarget(machine, backend, kept));
   }
-  for (const text of models) {
-    const model = await openModel(text, context);
+  for (const model of opened) {
     for (const target of targets) {
       const deepest = contextOf(Math.max(...depths), Math.max(...prompts), flags.gen);
       warnOfContext(target, model, settingsOf(flags, 0), deepest, context);
