@@ -136,11 +136,8 @@ export function budgetOfDevice(
     const splits = carveOutSplits(total);
     return { kind: 'shared', totalBytes: total, splits, setting, raisedBy: 'ttm.pages_limit' };
   }
-  const share = sharedMemory.defaultGpuShare?.find(
-    ({ upToBytes }) => upToBytes === null || total <= upToBytes,
-  );
-  if (share !== undefined) {
-    const limit = bytes(total * share.fraction);
+  const limit = limitByShare(sharedMemory.defaultGpuShare ?? [], total);
+  if (limit !== null) {
     return {
       kind: 'shared',
       totalBytes: total,
@@ -155,6 +152,14 @@ export function budgetOfDevice(
   return { kind: 'shared', totalBytes: visible, splits, setting, raisedBy: null };
 }
 
+type GpuShares = NonNullable<NonNullable<CatalogDevice['sharedMemory']>['defaultGpuShare']>;
+
+/** What a GPU may use by default of so much memory; null: no share of it is known. */
+function limitByShare(shares: GpuShares, totalBytes: Bytes): Bytes | null {
+  const share = shares.find(({ upToBytes }) => upToBytes === null || totalBytes <= upToBytes);
+  return share === undefined ? null : bytes(totalBytes * share.fraction);
+}
+
 /** The value of a fact that is known. The types of `machine` alone are imported, so that an answer starts quickly. */
 const valueOf = <T>(fact: Fact<T>): T | undefined => (fact.known ? fact.value : undefined);
 
@@ -166,15 +171,10 @@ const valueOf = <T>(fact: Fact<T>): T | undefined => (fact.known ? fact.value : 
  * (github.com/ggml-org/llama.cpp/issues/1870). macOS 26 gives a Mac of 128 GB more, 107.5
  * (github.com/antirez/ds4/pull/893), which is not counted on.
  */
-const MAC_GPU_SHARES = [
-  { upToBytes: 36 * GIB, fraction: 0.667 },
-  { upToBytes: Number.POSITIVE_INFINITY, fraction: 0.75 },
-] as const;
-
-function macLimit(totalBytes: Bytes): Bytes {
-  const share = MAC_GPU_SHARES.find(({ upToBytes }) => totalBytes <= upToBytes);
-  return bytes(totalBytes * (share?.fraction ?? DEFAULT_SHARED_FRACTION));
-}
+const MAC_GPU_SHARES: GpuShares = [
+  { upToBytes: bytes(36 * GIB), fraction: 0.667 },
+  { upToBytes: null, fraction: 0.75 },
+];
 
 const AS_SET: SharedSetting = 'as it is set now';
 /** {@link AS_SET}, in a table. */
@@ -192,7 +192,8 @@ function sharedBudgetOfFacts({ unifiedMemory, os }: MachineFacts, systemBytes: B
     sharedLimitBytes:
       gttLimit ??
       valueOf(unifiedMemory.gpuUsableBytes) ??
-      (isMac ? macLimit(systemBytes) : bytes(systemBytes * DEFAULT_SHARED_FRACTION)),
+      (isMac ? limitByShare(MAC_GPU_SHARES, systemBytes) : null) ??
+      bytes(systemBytes * DEFAULT_SHARED_FRACTION),
     systemBytes,
     isDefaultLimit: true,
   };
