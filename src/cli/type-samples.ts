@@ -20,7 +20,7 @@ const SAMPLE_MODEL = 'smollm2-1.7b';
 const GENERATED_TOKENS = 16;
 const TEST = { promptTokens: 0, generatedTokens: GENERATED_TOKENS, depthTokens: 0 } as const;
 /** As llama.cpp's tools load a model that nothing was said of. */
-const SETTINGS = {
+export const USUAL_SETTINGS = {
   // llama.cpp pads the cache to this, and attends to no less (`llama_kv_cache::get_n_kv`).
   contextTokens: 256,
   batchTokens: 2048,
@@ -60,7 +60,7 @@ export async function loadSample(
     const load = async (layers: readonly number[]): Promise<LoadedModel> => {
       const lease = await cache.ensure({ shape: sampleShape(), mix: sample.mix, layers }, { signal });
       leases.push(lease);
-      const model = await engine.load({ ...SETTINGS, threads, modelPath: lease.path }, limits, signal);
+      const model = await engine.load({ ...USUAL_SETTINGS, threads, modelPath: lease.path }, limits, signal);
       models.push(model);
       return model;
     };

@@ -3,7 +3,7 @@ import { openCache } from '../../src/cli/cache.ts';
 import { computingPart, ownDevice, timeRound, type DeviceRound } from '../../src/cli/calibrate-device.ts';
 import { DENSE_MODEL, EXPERT_MODEL } from '../../src/cli/calibrate-points.ts';
 import { createContext } from '../../src/cli/context.ts';
-import { loadSample, samplesOf, timeSample } from '../../src/cli/type-samples.ts';
+import { loadSample, samplesOf, timeSample, USUAL_SETTINGS } from '../../src/cli/type-samples.ts';
 import { openEmbeddedEngine } from '../../src/engine/host/index.ts';
 import type { BenchTest, LoadedModel } from '../../src/engine/index.ts';
 import { gatherMachine, startTelemetry } from '../../src/machine/host/index.ts';
@@ -99,17 +99,11 @@ async function runSession(
     for (const layers of planLayers(shape, mix, isJudged ? 'all' : 'auto', limits).samples) {
       const { path } = await cache.ensure({ shape, mix, layers });
       const settings = {
+        ...USUAL_SETTINGS,
         modelPath: path,
         contextTokens: DEPTH + PROMPT + GENERATED,
-        batchTokens: 2048,
-        ubatchTokens: 512,
         threads,
-        gpuLayers: -1,
-        cpuMoeLayers: 0,
-        cacheTypeK: 'f16',
-        cacheTypeV: 'f16',
-        flashAttention: 'auto',
-      } as const;
+      };
       parts.push({ layers: layers.length, loaded: await engine.load(settings, LIMITS, signal) });
     }
     const shallow = [GENERATION_TEST, PROMPT_TEST];
